@@ -1,0 +1,9 @@
+//! The egress guard's rules, pure: which URLs a webhook may have, and which addresses may be connected to.
+//!
+//! Checked when a webhook is made, and again, at the address actually connected to, on every connection.
+
+pub mod address;
+pub mod url;
+
+pub use address::{AddressRefusal, EgressPolicy};
+pub use url::{InvalidUrl, WebhookUrl};

@@ -1,0 +1,124 @@
+//! What the journal says: one entry for each thing that happened to an event or a delivery.
+//!
+//! The read model is built from these entries alone. An entry may be written twice (a crash between the act and its
+//! acknowledgement repeats both) and a delivery's entries may overtake its event's: each carries what a reader needs to
+//! place it, and applying one again changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::Attempt;
+use crate::clock::Timestamp;
+use crate::delivery::{DeliveryHeader, Next, Place};
+use crate::event::EventHeader;
+use crate::health::Health;
+use crate::ids::{DeliveryId, Hop, ProjectId, WebhookId};
+use crate::ports::config_store::Revision;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "entries are written once and read once; boxing would only cost"
+)]
+pub enum JournalEntry {
+    /// Fan-out matched an event and pushed its deliveries.
+    FannedOut(FannedOut),
+    /// A retry or replay pushed a delivery of a new run.
+    Pushed(Pushed),
+    /// A worker settled a delivery.
+    Settled(Settled),
+    /// A waiting delivery was brought forward by a retry request: it is ready, at this hop.
+    BroughtForward(BroughtForward),
+    /// A webhook was deleted: its open deliveries are discarded.
+    WebhookDeleted(WebhookDeleted),
+    /// A webhook's health record changed.
+    HealthChanged(HealthChanged),
+}
+
+/// See [`JournalEntry::FannedOut`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FannedOut {
+    /// The event's attributes.
+    pub event: EventHeader,
+    /// The size of its data in bytes.
+    pub data_bytes: u64,
+    /// The configuration it was matched against: from the webhooks as they were at this revision, the non-matches and
+    /// their reasons follow.
+    pub revision: Revision,
+    /// When it was matched.
+    pub at: Timestamp,
+    /// The deliveries it became.
+    pub deliveries: Vec<FannedOutTo>,
+}
+
+/// One delivery that fan-out made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FannedOutTo {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its webhook.
+    pub webhook: WebhookId,
+    /// Where it was put.
+    #[serde(flatten)]
+    pub place: Place,
+}
+
+/// See [`JournalEntry::Pushed`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// The delivery.
+    pub delivery: DeliveryHeader,
+    /// Where it was put.
+    #[serde(flatten)]
+    pub place: Place,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::Settled`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// The delivery as the worker held it: the hop and attempts before this settlement.
+    pub delivery: DeliveryHeader,
+    /// The POST that was made, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
+    /// What comes next.
+    pub next: Next,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::BroughtForward`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BroughtForward {
+    /// The project.
+    pub project: ProjectId,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its hop from now on.
+    pub hop: Hop,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::WebhookDeleted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WebhookDeleted {
+    /// The project.
+    pub project: ProjectId,
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::HealthChanged`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HealthChanged {
+    /// The record as it is now.
+    pub health: Health,
+    /// When.
+    pub at: Timestamp,
+}

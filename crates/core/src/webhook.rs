@@ -1,0 +1,141 @@
+//! A webhook: a URL, what it subscribes to, and how it is served.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::egress::WebhookUrl;
+use crate::event::Source;
+use crate::ids::{ProjectId, WebhookId};
+use crate::pattern::EventPattern;
+use crate::retry::RetrySchedule;
+use crate::seal::Sealed;
+
+/// Which shape a webhook's bodies have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PayloadVersion {
+    /// The event's normalised data as it is.
+    #[default]
+    V2,
+}
+
+impl PayloadVersion {
+    /// The value of `X-Webhook-Payload-Version`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PayloadVersion::V2 => "v2",
+        }
+    }
+}
+
+/// How long one attempt may take in all: 1 to 30 seconds, 10 by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct AttemptTimeout(u8);
+
+impl AttemptTimeout {
+    /// What is allowed, in words for an error message.
+    pub const ALLOWED: &'static str = "a whole number of seconds from 1 to 30";
+
+    /// A timeout of that many seconds; `None` outside 1 to 30.
+    pub fn from_seconds(seconds: u64) -> Option<Self> {
+        u8::try_from(seconds)
+            .ok()
+            .filter(|seconds| (1..=30).contains(seconds))
+            .map(Self)
+    }
+
+    /// Whole seconds.
+    pub fn as_seconds(self) -> u64 {
+        u64::from(self.0)
+    }
+
+    /// As a duration.
+    pub fn as_duration(self) -> std::time::Duration {
+        std::time::Duration::from_secs(u64::from(self.0))
+    }
+}
+
+impl Default for AttemptTimeout {
+    fn default() -> Self {
+        Self(10)
+    }
+}
+
+impl TryFrom<u64> for AttemptTimeout {
+    type Error = &'static str;
+    fn try_from(seconds: u64) -> Result<Self, Self::Error> {
+        Self::from_seconds(seconds).ok_or(Self::ALLOWED)
+    }
+}
+
+impl From<AttemptTimeout> for u64 {
+    fn from(timeout: AttemptTimeout) -> u64 {
+        timeout.as_seconds()
+    }
+}
+
+/// One of the webhook's own headers; its value is a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnHeader {
+    /// The name as its owner wrote it.
+    pub name: String,
+    /// The value, sealed with the context [`Webhook::header_context`].
+    pub value: Sealed,
+}
+
+/// A webhook as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// The project it belongs to.
+    pub project: ProjectId,
+    /// Where it is sent.
+    pub url: WebhookUrl,
+    /// The types it subscribes to; at least one.
+    pub events: Vec<EventPattern>,
+    /// Limits it to events of this source.
+    #[serde(default)]
+    pub source: Option<Source>,
+    /// Its owner's words, at most 512 characters.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// False while its owner has deactivated it: new events skip it, pending deliveries wait.
+    pub active: bool,
+    /// Since when it is inactive.
+    #[serde(default)]
+    pub inactive_since: Option<Timestamp>,
+    /// Its own headers.
+    #[serde(default)]
+    pub headers: Vec<OwnHeader>,
+    /// The shape of its bodies.
+    #[serde(default)]
+    pub payload_version: PayloadVersion,
+    /// When a failed delivery is tried again.
+    #[serde(default)]
+    pub retry_schedule: RetrySchedule,
+    /// How long one attempt may take.
+    #[serde(default)]
+    pub timeout: AttemptTimeout,
+    /// The signing secret, sealed with the context [`Webhook::secret_context`].
+    pub secret: Sealed,
+    /// The last four characters of the secret, which reads show.
+    pub secret_last4: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its owner last changed it.
+    pub updated_at: Timestamp,
+}
+
+impl Webhook {
+    /// What the secret of webhook `id` is sealed for.
+    pub fn secret_context(id: WebhookId) -> String {
+        format!("webhook/{id}/secret")
+    }
+
+    /// What the header `name` (lowercase) of webhook `id` is sealed for.
+    pub fn header_context(id: WebhookId, name: &str) -> String {
+        format!("webhook/{id}/header/{}", name.to_ascii_lowercase())
+    }
+}

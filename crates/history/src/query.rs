@@ -1,0 +1,98 @@
+//! What the read model answers.
+
+use fanfare_core::attempt::OutcomeClass;
+use fanfare_core::clock::Timestamp;
+use fanfare_core::delivery::DeliveryStatus;
+use fanfare_core::event::{EventHeader, EventType};
+use fanfare_core::ids::{DeliveryId, EventId, Hop, Run, WebhookId};
+use fanfare_core::matching::NonMatch;
+
+/// Why the read model does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {}
+
+/// One delivery as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryRow {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Its webhook.
+    pub webhook: WebhookId,
+    /// The webhook's URL: as it is now, or as it last was if the webhook has been deleted.
+    pub webhook_url: String,
+    /// Its event.
+    pub event: EventId,
+    /// The event's type.
+    pub event_type: EventType,
+    /// The original passage, or one asked for later.
+    pub run: Run,
+    /// Where it stands or how it ended.
+    pub status: DeliveryStatus,
+    /// Why it waits, if it does: `retry`, `retry_after`, `paused`, `releasing`.
+    pub waiting_reason: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the next attempt is due, if it waits for a time.
+    pub next_attempt_at: Option<Timestamp>,
+    /// How many POSTs have been made.
+    pub attempt_count: u32,
+    /// When the last of them began.
+    pub last_attempt_at: Option<Timestamp>,
+    /// The last answer's status.
+    pub response_status: Option<u16>,
+    /// What came of the last POST.
+    pub last_outcome: Option<OutcomeClass>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How often it has moved.
+    pub hop: Hop,
+}
+
+/// An event as it is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventRow {
+    /// Its attributes.
+    pub event: EventHeader,
+    /// The size of its data in bytes.
+    pub data_bytes: u64,
+    /// When it was matched.
+    pub fanned_out_at: Timestamp,
+    /// Its deliveries, most recent first, at most 100.
+    pub deliveries: Vec<DeliveryRow>,
+    /// How many deliveries there are in all.
+    pub deliveries_total: u64,
+    /// The webhooks of its project that it did not go to, and why, at most 100.
+    pub non_matches: Vec<(WebhookId, NonMatch)>,
+    /// How many of those there are in all.
+    pub non_matches_total: u64,
+}
+
+/// Which deliveries are wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DeliveryFilter {
+    /// Of this webhook.
+    pub webhook: Option<WebhookId>,
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Of this type.
+    pub event_type: Option<EventType>,
+    /// In one of these; empty for any.
+    pub statuses: Vec<DeliveryStatus>,
+    /// Made at or after this.
+    pub since: Option<Timestamp>,
+    /// Made before this.
+    pub until: Option<Timestamp>,
+    /// Only those after this cursor, which an earlier page gave.
+    pub after: Option<u64>,
+    /// How many, 1 to 100.
+    pub limit: usize,
+}
+
+/// A page of deliveries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeliveryPage {
+    /// The deliveries.
+    pub rows: Vec<DeliveryRow>,
+    /// The cursor of the next page; `None` if this is the last. Stable while deliveries are added.
+    pub next: Option<u64>,
+}

@@ -1,0 +1,247 @@
+//! The registry's records in memory, with what they are looked up by.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use fanfare_core::api_key::{ApiKey, KeyHash};
+use fanfare_core::egress::EgressPolicy;
+use fanfare_core::event::EventHeader;
+use fanfare_core::health::GateReason;
+use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
+use fanfare_core::matching::MatchIndex;
+use fanfare_core::ports::config_store::{Change, Changes, Group, Key, Record, Revision};
+use fanfare_core::ports::{StoreError, StoreErrorKind};
+use fanfare_core::request::{RequestTemplate, check_own_header};
+use fanfare_core::seal::SealingKey;
+use fanfare_core::secret::Secret;
+use fanfare_core::signature::SigningKey;
+use fanfare_core::webhook::Webhook;
+
+use super::{RegistryError, ServedHealth, ServedProject, ServedWebhook};
+
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) webhooks: HashMap<WebhookId, Arc<ServedWebhook>>,
+    pub(super) projects: HashMap<ProjectId, Arc<ServedProject>>,
+    pub(super) health: HashMap<WebhookId, Arc<ServedHealth>>,
+    pub(super) config_revision: Revision,
+    keys: HashMap<ApiKeyId, Arc<ApiKey>>,
+    keys_by_bucket: HashMap<u64, Vec<ApiKeyId>>,
+    by_project: HashMap<ProjectId, BTreeSet<WebhookId>>,
+    by_target: HashMap<Target, WebhookId>,
+    index: MatchIndex,
+}
+
+/// What no two webhooks of a project share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Target {
+    project: ProjectId,
+    source: Option<String>,
+    url: String,
+}
+
+impl Target {
+    fn of(webhook: &Webhook) -> Self {
+        Self {
+            project: webhook.project.clone(),
+            source: webhook.source.as_ref().map(|source| source.as_str().to_owned()),
+            url: webhook.url.as_str().to_owned(),
+        }
+    }
+}
+
+impl View {
+    /// Takes one change; an older one than what is here already, as after a watch was made anew, changes nothing.
+    pub(super) fn apply(&mut self, change: Change, key: &SealingKey) -> Result<(), RegistryError> {
+        if change.key.group() == Group::Config {
+            self.config_revision = self.config_revision.max(change.revision);
+        }
+        match (change.key, change.record) {
+            (Key::Webhook(id), None) => self.remove_webhook(id),
+            (Key::Webhook(_), Some(Record::Webhook(webhook))) => self.put_webhook(webhook, change.revision, key)?,
+            (Key::Project(id), None) => {
+                self.projects.remove(&id);
+            }
+            (Key::Project(id), Some(Record::Project(project))) => {
+                let egress = EgressPolicy::new(&project.egress_allow);
+                let served = ServedProject {
+                    project,
+                    revision: change.revision,
+                    egress,
+                };
+                self.projects.insert(id, Arc::new(served));
+            }
+            (Key::ApiKey(id), None) => self.remove_key(id),
+            (Key::ApiKey(id), Some(Record::ApiKey(api_key))) => {
+                self.remove_key(id);
+                self.keys_by_bucket.entry(api_key.hash.bucket()).or_default().push(id);
+                self.keys.insert(id, Arc::new(api_key));
+            }
+            (Key::Health(id), None) => {
+                self.health.remove(&id);
+            }
+            (Key::Health(id), Some(Record::Health(health))) => {
+                self.health.insert(
+                    id,
+                    Arc::new(ServedHealth {
+                        health,
+                        revision: change.revision,
+                    }),
+                );
+            }
+            (key, Some(_)) => {
+                let mismatch = format!("the record under {key} is of another kind");
+                return Err(StoreError::new(StoreErrorKind::Corrupt, "read a configuration record", mismatch).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Before a whole group is told anew: forgets what is no longer in it.
+    pub(super) fn forget_all_but(&mut self, group: Group, changes: &Changes) {
+        let told: std::collections::HashSet<&Key> = changes.changes.iter().map(|change| &change.key).collect();
+        match group {
+            Group::Config => {
+                self.config_revision = self.config_revision.max(changes.up_to);
+                let gone: Vec<_> = self
+                    .webhooks
+                    .keys()
+                    .copied()
+                    .filter(|id| !told.contains(&Key::Webhook(*id)))
+                    .collect();
+                gone.into_iter().for_each(|id| self.remove_webhook(id));
+                let gone: Vec<_> = self
+                    .keys
+                    .keys()
+                    .copied()
+                    .filter(|id| !told.contains(&Key::ApiKey(*id)))
+                    .collect();
+                gone.into_iter().for_each(|id| self.remove_key(id));
+                self.projects.retain(|id, _| told.contains(&Key::Project(id.clone())));
+            }
+            Group::State => self.health.retain(|id, _| told.contains(&Key::Health(*id))),
+        }
+    }
+
+    fn put_webhook(&mut self, webhook: Webhook, revision: Revision, key: &SealingKey) -> Result<(), RegistryError> {
+        let template = open_template(&webhook, key)?;
+        self.remove_webhook(webhook.id);
+        self.by_project
+            .entry(webhook.project.clone())
+            .or_default()
+            .insert(webhook.id);
+        self.by_target.insert(Target::of(&webhook), webhook.id);
+        self.index.insert(&webhook);
+        self.webhooks.insert(
+            webhook.id,
+            Arc::new(ServedWebhook {
+                webhook,
+                revision,
+                template,
+            }),
+        );
+        Ok(())
+    }
+
+    fn remove_webhook(&mut self, id: WebhookId) {
+        let Some(served) = self.webhooks.remove(&id) else {
+            return;
+        };
+        self.index.remove(id);
+        let target = Target::of(&served.webhook);
+        if self.by_target.get(&target) == Some(&id) {
+            self.by_target.remove(&target);
+        }
+        if let Some(ids) = self.by_project.get_mut(&served.webhook.project) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_project.remove(&served.webhook.project);
+            }
+        }
+    }
+
+    fn remove_key(&mut self, id: ApiKeyId) {
+        let Some(key) = self.keys.remove(&id) else { return };
+        if let Some(ids) = self.keys_by_bucket.get_mut(&key.hash.bucket()) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.keys_by_bucket.remove(&key.hash.bucket());
+            }
+        }
+    }
+
+    pub(super) fn webhooks_of(
+        &self,
+        project: &ProjectId,
+        after: Option<WebhookId>,
+        max: usize,
+    ) -> Vec<Arc<ServedWebhook>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let Some(ids) = self.by_project.get(project) else {
+            return Vec::new();
+        };
+        let from = after.map_or(Unbounded, Excluded);
+        ids.range((from, Unbounded))
+            .take(max)
+            .filter_map(|id| self.webhooks.get(id).cloned())
+            .collect()
+    }
+
+    pub(super) fn webhook_at(&self, project: &ProjectId, source: Option<&str>, url: &str) -> Option<WebhookId> {
+        let target = Target {
+            project: project.clone(),
+            source: source.map(str::to_owned),
+            url: url.to_owned(),
+        };
+        self.by_target.get(&target).copied()
+    }
+
+    pub(super) fn matches(&self, event: &EventHeader) -> Vec<Arc<ServedWebhook>> {
+        let mut found = Vec::new();
+        self.index.matches(event, &mut found);
+        found.iter().filter_map(|id| self.webhooks.get(id).cloned()).collect()
+    }
+
+    pub(super) fn gate(&self, webhook: WebhookId) -> Option<GateReason> {
+        if self.webhooks.get(&webhook).is_some_and(|served| !served.webhook.active) {
+            return Some(GateReason::Paused);
+        }
+        self.health
+            .get(&webhook)
+            .and_then(|served| served.health.gate.as_ref())
+            .map(|gate| gate.reason())
+    }
+
+    pub(super) fn api_key(&self, text: &str) -> Option<Arc<ApiKey>> {
+        let hash = KeyHash::of(text);
+        let candidates = self.keys_by_bucket.get(&hash.bucket())?;
+        candidates
+            .iter()
+            .filter_map(|id| self.keys.get(id))
+            .find(|key| key.hash.matches(&hash))
+            .cloned()
+    }
+}
+
+fn open_template(webhook: &Webhook, key: &SealingKey) -> Result<RequestTemplate, RegistryError> {
+    let refused = |source| RegistryError::Seal {
+        webhook: webhook.id,
+        source,
+    };
+    let corrupt = |what: String| StoreError::new(StoreErrorKind::Corrupt, "read a webhook record", what);
+    let secret = key
+        .open(&webhook.secret, &Webhook::secret_context(webhook.id))
+        .map_err(refused)?;
+    let secret = Secret::new(secret).map_err(|error| corrupt(error.to_string()))?;
+    let mut own_headers = Vec::with_capacity(webhook.headers.len());
+    for header in &webhook.headers {
+        let context = Webhook::header_context(webhook.id, &header.name);
+        let value = key.open(&header.value, &context).map_err(refused)?;
+        own_headers.push(check_own_header(&header.name, &value).map_err(|error| corrupt(error.to_string()))?);
+    }
+    Ok(RequestTemplate {
+        signing: SigningKey::new(&secret),
+        own_headers: own_headers.into(),
+        payload_version: webhook.payload_version,
+    })
+}

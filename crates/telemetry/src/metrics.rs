@@ -1,0 +1,280 @@
+//! Every metric that Fanfare has: its name, type, labels and help are said here and nowhere else.
+//!
+//! Label sets are closed and every series starts at zero, so that a rate over a first occurrence is right. Nothing about
+//! one webhook, project or event is ever a label.
+
+use std::sync::Arc;
+
+use prometheus::{
+    Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+/// From acceptance to a receiver's answer, and everything in it: 0.5 ms to 17 minutes.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1000.0,
+];
+/// Operations in one commit.
+const BATCH: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
+
+/// What became of an event at ingest; the label `result` of `fanfare_ingest_events_total`.
+pub const INGEST_RESULTS: [&str; 7] = [
+    "accepted",
+    "duplicate",
+    "conflict",
+    "invalid",
+    "too_large",
+    "quota",
+    "unavailable",
+];
+/// Whether any webhook matched; the label `result` of `fanfare_fanout_events_total`.
+pub const FANOUT_RESULTS: [&str; 2] = ["matched", "unmatched"];
+/// What came of a POST; the label `outcome` of `fanfare_delivery_attempts_total`. The names of `core`'s outcome classes.
+pub const ATTEMPT_OUTCOMES: [&str; 13] = [
+    "success",
+    "redirect",
+    "gone",
+    "rate_limited",
+    "client_error",
+    "server_error",
+    "dns",
+    "egress_denied",
+    "connect",
+    "tls",
+    "timeout",
+    "reset",
+    "invalid_response",
+];
+/// How a delivery ended; the label `end` of `fanfare_delivery_ended_total`.
+pub const ENDS: [&str; 4] = ["delivered", "exhausted", "expired", "discarded"];
+/// What a claim was answered; the label `decision` of `fanfare_dedup_decisions_total`.
+pub const DEDUP_DECISIONS: [&str; 6] = ["claimed", "taken_over", "busy", "stale", "done", "unavailable"];
+/// Why a delivery is due later; the label `reason` of `fanfare_delivery_due`.
+pub const DUE_REASONS: [&str; 2] = ["retry", "retry_after"];
+/// Whether a request found a connection; the label `connection` of `fanfare_delivery_connections_total`.
+pub const CONNECTIONS: [&str; 2] = ["new", "reused"];
+/// The SQLite databases; the label `database` of `fanfare_sqlite_wal_bytes`.
+pub const DATABASES: [&str; 2] = ["queue", "history"];
+
+/// The metrics of one process. Cloning shares them.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<All>);
+
+impl std::ops::Deref for Metrics {
+    type Target = All;
+    fn deref(&self) -> &All {
+        &self.0
+    }
+}
+
+/// Each metric under the name it has after `fanfare_`.
+#[derive(Debug)]
+#[allow(
+    missing_docs,
+    reason = "the help text of each is given where it is registered, a few lines below"
+)]
+pub struct All {
+    registry: Registry,
+    pub ingest_events: IntCounterVec,
+    pub ingest_duration: Histogram,
+    pub fanout_events: IntCounterVec,
+    pub fanout_deliveries: IntCounter,
+    pub fanout_backlog: IntGauge,
+    pub delivery_attempts: IntCounterVec,
+    pub delivery_attempt_duration: HistogramVec,
+    pub delivery_queue_wait: Histogram,
+    pub delivery_end_to_end: Histogram,
+    pub delivery_ended: IntCounterVec,
+    pub delivery_in_flight: IntGauge,
+    pub delivery_ready: IntGauge,
+    pub delivery_due: IntGaugeVec,
+    pub delivery_gated: IntGauge,
+    pub delivery_oldest_ready_age: Gauge,
+    pub delivery_connections: IntCounterVec,
+    pub dedup_decisions: IntCounterVec,
+    pub queue_commit_batch_size: Histogram,
+    pub queue_commit_duration: Histogram,
+    pub sqlite_wal_bytes: IntGaugeVec,
+    pub history_entries: IntCounter,
+    pub history_lag: Gauge,
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    ///
+    /// # Panics
+    /// Never: the names are constant, distinct and valid, as the contract test holds.
+    pub fn new(version: &str) -> Self {
+        let registry = Registry::new();
+        let make = Maker { registry: &registry };
+        let all = All {
+            ingest_events: make.counters(
+                "ingest_events_total",
+                "Events that reached ingest, by what became of them.",
+                "result",
+                &INGEST_RESULTS,
+            ),
+            ingest_duration: make.histogram(
+                "ingest_duration_seconds",
+                "From an event's arrival at ingest to its being durable.",
+                SECONDS,
+            ),
+            fanout_events: make.counters(
+                "fanout_events_total",
+                "Events fanned out, by whether any webhook matched.",
+                "result",
+                &FANOUT_RESULTS,
+            ),
+            fanout_deliveries: make.counter("fanout_deliveries_total", "Deliveries that fan-out made."),
+            fanout_backlog: make.gauge("fanout_backlog_events", "Accepted events that are not fanned out yet."),
+            delivery_attempts: make.counters(
+                "delivery_attempts_total",
+                "POSTs made, by what came of them.",
+                "outcome",
+                &ATTEMPT_OUTCOMES,
+            ),
+            delivery_attempt_duration: make.histograms(
+                "delivery_attempt_duration_seconds",
+                "How long a POST took, by whether it succeeded.",
+                "result",
+                &["success", "failure"],
+            ),
+            delivery_queue_wait: make.histogram(
+                "delivery_queue_wait_seconds",
+                "From a delivery's being ready to the start of its POST.",
+                SECONDS,
+            ),
+            delivery_end_to_end: make.histogram(
+                "delivery_end_to_end_seconds",
+                "From an event's acceptance to the successful answer of a receiver, retries included.",
+                SECONDS,
+            ),
+            delivery_ended: make.counters("delivery_ended_total", "Deliveries that ended, by how.", "end", &ENDS),
+            delivery_in_flight: make.gauge("delivery_in_flight", "POSTs that are being made now."),
+            delivery_ready: make.gauge("delivery_ready", "Deliveries that are ready and wait for a worker."),
+            delivery_due: make.gauges(
+                "delivery_due",
+                "Deliveries that are due later, by reason.",
+                "reason",
+                &DUE_REASONS,
+            ),
+            delivery_gated: make.gauge("delivery_gated", "Deliveries that stand behind a gate."),
+            delivery_oldest_ready_age: make.float_gauge(
+                "delivery_oldest_ready_age_seconds",
+                "How long the oldest ready delivery has been waiting for a worker.",
+            ),
+            delivery_connections: make.counters(
+                "delivery_connections_total",
+                "POSTs by whether they found a kept-alive connection.",
+                "connection",
+                &CONNECTIONS,
+            ),
+            dedup_decisions: make.counters(
+                "dedup_decisions_total",
+                "Claims of deliveries, by the answer.",
+                "decision",
+                &DEDUP_DECISIONS,
+            ),
+            queue_commit_batch_size: make.histogram(
+                "queue_commit_batch_size",
+                "Operations in one commit of the embedded queue.",
+                BATCH,
+            ),
+            queue_commit_duration: make.histogram(
+                "queue_commit_duration_seconds",
+                "How long one commit of the embedded queue took, with its operations.",
+                SECONDS,
+            ),
+            sqlite_wal_bytes: make.gauges(
+                "sqlite_wal_bytes",
+                "Size of the write-ahead log, by database.",
+                "database",
+                &DATABASES,
+            ),
+            history_entries: make.counter("history_entries_total", "Journal entries applied to the read model."),
+            history_lag: make.float_gauge(
+                "history_lag_seconds",
+                "Age of the last journal entry when the read model applied it.",
+            ),
+            registry: registry.clone(),
+        };
+        let build = IntGaugeVec::new(
+            Opts::new("fanfare_build_info", "The version that runs, always 1."),
+            &["version"],
+        )
+        .expect("the name is valid");
+        build.with_label_values(&[version]).set(1);
+        registry.register(Box::new(build)).expect("the name is distinct");
+        Self(Arc::new(all))
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "could not encode the metrics");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+/// Makes and registers metrics with the prefix `fanfare_`, each label value present from the start.
+struct Maker<'r> {
+    registry: &'r Registry,
+}
+
+impl Maker<'_> {
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(format!("fanfare_{name}"), help)
+    }
+
+    fn registered<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+        let collector = made.expect("the name is valid");
+        self.registry
+            .register(Box::new(collector.clone()))
+            .expect("the name is distinct");
+        collector
+    }
+
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        self.registered(IntCounter::with_opts(Self::opts(name, help)))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        self.registered(IntGauge::with_opts(Self::opts(name, help)))
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Gauge {
+        self.registered(Gauge::with_opts(Self::opts(name, help)))
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str, values: &[&str]) -> IntCounterVec {
+        let counters = self.registered(IntCounterVec::new(Self::opts(name, help), &[label]));
+        for value in values {
+            counters.with_label_values(&[value]);
+        }
+        counters
+    }
+
+    fn gauges(&self, name: &str, help: &str, label: &str, values: &[&str]) -> IntGaugeVec {
+        let gauges = self.registered(IntGaugeVec::new(Self::opts(name, help), &[label]));
+        for value in values {
+            gauges.with_label_values(&[value]);
+        }
+        gauges
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec());
+        self.registered(Histogram::with_opts(opts))
+    }
+
+    fn histograms(&self, name: &str, help: &str, label: &str, values: &[&str]) -> HistogramVec {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(SECONDS.to_vec());
+        let histograms = self.registered(HistogramVec::new(opts, &[label]));
+        for value in values {
+            histograms.with_label_values(&[value]);
+        }
+        histograms
+    }
+}
