@@ -77,10 +77,7 @@ impl Timestamp {
         }
         let parsed: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
         let millis = parsed.as_millisecond();
-        (Self::MIN_MILLIS..=Self::MAX_MILLIS)
-            .contains(&millis)
-            .then_some(Self(millis))
-            .ok_or(InvalidTimestamp)
+        (Self::MIN_MILLIS..=Self::MAX_MILLIS).contains(&millis).then_some(Self(millis)).ok_or(InvalidTimestamp)
     }
 }
 
@@ -159,14 +156,9 @@ mod tests {
         let time = Timestamp::parse("2025-12-06T05:46:40.1239Z").unwrap();
         assert_eq!(time.to_string(), "2025-12-06T05:46:40.123Z");
         assert_eq!(Timestamp::parse("2025-12-06T07:46:40.123+02:00").unwrap(), time);
-        for wrong in [
-            "2025-12-06",
-            "2025-12-06 05:46:40Z",
-            "2025-12-06T05:46:40",
-            "1765000000",
-            "",
-            "2025-12-06T05:46:40Z[UTC]",
-        ] {
+        for wrong in
+            ["2025-12-06", "2025-12-06 05:46:40Z", "2025-12-06T05:46:40", "1765000000", "", "2025-12-06T05:46:40Z[UTC]"]
+        {
             assert!(Timestamp::parse(wrong).is_err(), "{wrong} was accepted");
         }
     }

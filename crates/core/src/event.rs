@@ -117,10 +117,7 @@ pub struct Reading<'a> {
 
 impl fmt::Debug for Reading<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reading")
-            .field("project", self.project)
-            .field("now", &self.now)
-            .finish_non_exhaustive()
+        f.debug_struct("Reading").field("project", self.project).field("now", &self.now).finish_non_exhaustive()
     }
 }
 
@@ -150,19 +147,11 @@ pub enum EventErrorKind {
 impl EventError {
     /// A malformed or forbidden value at `path`.
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            kind: EventErrorKind::Invalid,
-            path: path.into(),
-            message: message.into(),
-        }
+        Self { kind: EventErrorKind::Invalid, path: path.into(), message: message.into() }
     }
 
     /// A value at `path` over its size bound.
     pub fn too_large(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            kind: EventErrorKind::TooLarge,
-            path: path.into(),
-            message: message.into(),
-        }
+        Self { kind: EventErrorKind::TooLarge, path: path.into(), message: message.into() }
     }
 }

@@ -74,12 +74,7 @@ pub struct Health {
 impl Health {
     /// Healthy, no gate.
     pub fn new(webhook: WebhookId, project: ProjectId) -> Self {
-        Self {
-            webhook,
-            project,
-            gate: None,
-            failing_since: None,
-        }
+        Self { webhook, project, gate: None, failing_since: None }
     }
 }
 

@@ -193,10 +193,7 @@ impl DeliveryId {
             Run::Original => "",
             Run::Again(id) => id.as_str(),
         };
-        Self(Uuid::new_v5(
-            webhook.as_uuid(),
-            format!("delivery {event} {run}").as_bytes(),
-        ))
+        Self(Uuid::new_v5(webhook.as_uuid(), format!("delivery {event} {run}").as_bytes()))
     }
 }
 
@@ -282,11 +279,7 @@ mod tests {
             assert!(EventId::new(wrong).is_err(), "{wrong:?} was accepted");
         }
         assert!(EventId::new("order-1/ä".replace('ä', "~")).is_ok());
-        for wrong in [
-            "0199e1a000007000800000000000000",
-            "{0199e1a0-0000-7000-8000-000000000000}",
-            "x",
-        ] {
+        for wrong in ["0199e1a000007000800000000000000", "{0199e1a0-0000-7000-8000-000000000000}", "x"] {
             assert!(wrong.parse::<WebhookId>().is_err(), "{wrong:?} was accepted");
         }
     }
@@ -305,10 +298,7 @@ mod tests {
         ] {
             assert_ne!(first, different);
         }
-        assert_eq!(
-            IdempotencyKey::derive(webhook(), &one),
-            IdempotencyKey::derive(webhook(), &one)
-        );
+        assert_eq!(IdempotencyKey::derive(webhook(), &one), IdempotencyKey::derive(webhook(), &one));
         assert_ne!(IdempotencyKey::derive(webhook(), &one).as_uuid(), first.as_uuid());
     }
 }

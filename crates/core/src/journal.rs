@@ -17,10 +17,7 @@ use crate::ports::config_store::Revision;
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[allow(
-    clippy::large_enum_variant,
-    reason = "entries are written once and read once; boxing would only cost"
-)]
+#[allow(clippy::large_enum_variant, reason = "entries are written once and read once; boxing would only cost")]
 pub enum JournalEntry {
     /// Fan-out matched an event and pushed its deliveries.
     FannedOut(FannedOut),

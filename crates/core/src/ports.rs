@@ -47,20 +47,12 @@ pub struct StoreError {
 impl StoreError {
     /// A failure with a cause.
     pub fn new(kind: StoreErrorKind, doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self {
-            kind,
-            doing,
-            source: Some(source.into()),
-        }
+        Self { kind, doing, source: Some(source.into()) }
     }
 
     /// Something that was ours is not any more.
     pub fn lost(doing: &'static str) -> Self {
-        Self {
-            kind: StoreErrorKind::Lost,
-            doing,
-            source: None,
-        }
+        Self { kind: StoreErrorKind::Lost, doing, source: None }
     }
 
     /// Whether waiting and trying again can help.

@@ -39,10 +39,7 @@ impl AttemptTimeout {
 
     /// A timeout of that many seconds; `None` outside 1 to 30.
     pub fn from_seconds(seconds: u64) -> Option<Self> {
-        u8::try_from(seconds)
-            .ok()
-            .filter(|seconds| (1..=30).contains(seconds))
-            .map(Self)
+        u8::try_from(seconds).ok().filter(|seconds| (1..=30).contains(seconds)).map(Self)
     }
 
     /// Whole seconds.

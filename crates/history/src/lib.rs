@@ -27,9 +27,7 @@ pub struct HistoryConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self {
-            retention: Span::from_secs(30 * 24 * 60 * 60),
-        }
+        Self { retention: Span::from_secs(30 * 24 * 60 * 60) }
     }
 }
 

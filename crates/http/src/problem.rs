@@ -37,15 +37,7 @@ pub struct FieldError {
 impl Problem {
     /// A problem with a detail.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            title,
-            detail: detail.into(),
-            errors: Vec::new(),
-            retry_after: None,
-            existing_id: None,
-        }
+        Self { status, code, title, detail: detail.into(), errors: Vec::new(), retry_after: None, existing_id: None }
     }
 
     /// 400: one field is wrong.

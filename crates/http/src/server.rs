@@ -21,11 +21,7 @@ pub struct ServerConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self {
-            max_connections: 4096,
-            header_timeout: Span::from_secs(60),
-            body_timeout: Span::from_secs(30),
-        }
+        Self { max_connections: 4096, header_timeout: Span::from_secs(60), body_timeout: Span::from_secs(30) }
     }
 }
 

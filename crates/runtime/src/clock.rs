@@ -12,14 +12,9 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock whose monotonic readings count from now.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the one place where the system's clocks are read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the one place where the system's clocks are read")]
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 }
 
@@ -30,10 +25,7 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the one place where the system's clocks are read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the one place where the system's clocks are read")]
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))

@@ -100,11 +100,7 @@ pub struct Registry {
 impl Registry {
     /// An empty registry; [`Registry::start`] fills it.
     pub fn new(key: SealingKey) -> Arc<Self> {
-        Arc::new(Self {
-            view: RwLock::default(),
-            key,
-            progress: watch::Sender::new(Progress::default()),
-        })
+        Arc::new(Self { view: RwLock::default(), key, progress: watch::Sender::new(Progress::default()) })
     }
 
     /// Starts the watches of both groups.
@@ -112,9 +108,7 @@ impl Registry {
         for (name, group) in [("watch-config", Group::Config), ("watch-state", Group::State)] {
             let (registry, store, clock) = (Arc::clone(self), Arc::clone(store), Arc::clone(clock));
             let shutdown = tasks.shutdown();
-            tasks.spawn(name, async move {
-                registry.follow(&*store, group, &*clock, &shutdown).await
-            });
+            tasks.spawn(name, async move { registry.follow(&*store, group, &*clock, &shutdown).await });
         }
     }
 
@@ -181,9 +175,7 @@ impl Registry {
     pub async fn loaded(&self) {
         let mut progress = self.progress.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = progress
-            .wait_for(|progress| progress.config.is_some() && progress.state.is_some())
-            .await;
+        let _ = progress.wait_for(|progress| progress.config.is_some() && progress.state.is_some()).await;
     }
 
     /// Whether both groups have been loaded once.

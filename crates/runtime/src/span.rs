@@ -92,17 +92,7 @@ mod tests {
             assert_eq!(span.to_string().parse::<Span>().unwrap(), span, "{text}");
         }
         assert_eq!("24h".parse::<Span>().unwrap(), "1d".parse().unwrap());
-        for text in [
-            "",
-            "10",
-            "s",
-            "-1s",
-            "1.5s",
-            "10 s",
-            "10w",
-            "99999999999999999999d",
-            "99999999999999999d",
-        ] {
+        for text in ["", "10", "s", "-1s", "1.5s", "10 s", "10w", "99999999999999999999d", "99999999999999999d"] {
             assert!(text.parse::<Span>().is_err(), "{text} was accepted");
         }
     }

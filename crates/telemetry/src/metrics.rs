@@ -11,22 +11,14 @@ use prometheus::{
 };
 
 /// From acceptance to a receiver's answer, and everything in it: 0.5 ms to 17 minutes.
-const SECONDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1000.0,
-];
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1000.0];
 /// Operations in one commit.
 const BATCH: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
 
 /// What became of an event at ingest; the label `result` of `fanfare_ingest_events_total`.
-pub const INGEST_RESULTS: [&str; 7] = [
-    "accepted",
-    "duplicate",
-    "conflict",
-    "invalid",
-    "too_large",
-    "quota",
-    "unavailable",
-];
+pub const INGEST_RESULTS: [&str; 7] =
+    ["accepted", "duplicate", "conflict", "invalid", "too_large", "quota", "unavailable"];
 /// Whether any webhook matched; the label `result` of `fanfare_fanout_events_total`.
 pub const FANOUT_RESULTS: [&str; 2] = ["matched", "unmatched"];
 /// What came of a POST; the label `outcome` of `fanfare_delivery_attempts_total`. The names of `core`'s outcome classes.
@@ -69,10 +61,7 @@ impl std::ops::Deref for Metrics {
 
 /// Each metric under the name it has after `fanfare_`.
 #[derive(Debug)]
-#[allow(
-    missing_docs,
-    reason = "the help text of each is given where it is registered, a few lines below"
-)]
+#[allow(missing_docs, reason = "the help text of each is given where it is registered, a few lines below")]
 pub struct All {
     registry: Registry,
     pub ingest_events: IntCounterVec,
@@ -192,17 +181,12 @@ impl Metrics {
                 &DATABASES,
             ),
             history_entries: make.counter("history_entries_total", "Journal entries applied to the read model."),
-            history_lag: make.float_gauge(
-                "history_lag_seconds",
-                "Age of the last journal entry when the read model applied it.",
-            ),
+            history_lag: make
+                .float_gauge("history_lag_seconds", "Age of the last journal entry when the read model applied it."),
             registry: registry.clone(),
         };
-        let build = IntGaugeVec::new(
-            Opts::new("fanfare_build_info", "The version that runs, always 1."),
-            &["version"],
-        )
-        .expect("the name is valid");
+        let build = IntGaugeVec::new(Opts::new("fanfare_build_info", "The version that runs, always 1."), &["version"])
+            .expect("the name is valid");
         build.with_label_values(&[version]).set(1);
         registry.register(Box::new(build)).expect("the name is distinct");
         Self(Arc::new(all))
@@ -230,9 +214,7 @@ impl Maker<'_> {
 
     fn registered<C: prometheus::core::Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
         let collector = made.expect("the name is valid");
-        self.registry
-            .register(Box::new(collector.clone()))
-            .expect("the name is distinct");
+        self.registry.register(Box::new(collector.clone())).expect("the name is distinct");
         collector
     }
 

@@ -64,11 +64,7 @@ impl View {
             }
             (Key::Project(id), Some(Record::Project(project))) => {
                 let egress = EgressPolicy::new(&project.egress_allow);
-                let served = ServedProject {
-                    project,
-                    revision: change.revision,
-                    egress,
-                };
+                let served = ServedProject { project, revision: change.revision, egress };
                 self.projects.insert(id, Arc::new(served));
             }
             (Key::ApiKey(id), None) => self.remove_key(id),
@@ -81,13 +77,7 @@ impl View {
                 self.health.remove(&id);
             }
             (Key::Health(id), Some(Record::Health(health))) => {
-                self.health.insert(
-                    id,
-                    Arc::new(ServedHealth {
-                        health,
-                        revision: change.revision,
-                    }),
-                );
+                self.health.insert(id, Arc::new(ServedHealth { health, revision: change.revision }));
             }
             (key, Some(_)) => {
                 let mismatch = format!("the record under {key} is of another kind");
@@ -103,19 +93,10 @@ impl View {
         match group {
             Group::Config => {
                 self.config_revision = self.config_revision.max(changes.up_to);
-                let gone: Vec<_> = self
-                    .webhooks
-                    .keys()
-                    .copied()
-                    .filter(|id| !told.contains(&Key::Webhook(*id)))
-                    .collect();
+                let gone: Vec<_> =
+                    self.webhooks.keys().copied().filter(|id| !told.contains(&Key::Webhook(*id))).collect();
                 gone.into_iter().for_each(|id| self.remove_webhook(id));
-                let gone: Vec<_> = self
-                    .keys
-                    .keys()
-                    .copied()
-                    .filter(|id| !told.contains(&Key::ApiKey(*id)))
-                    .collect();
+                let gone: Vec<_> = self.keys.keys().copied().filter(|id| !told.contains(&Key::ApiKey(*id))).collect();
                 gone.into_iter().for_each(|id| self.remove_key(id));
                 self.projects.retain(|id, _| told.contains(&Key::Project(id.clone())));
             }
@@ -126,20 +107,10 @@ impl View {
     fn put_webhook(&mut self, webhook: Webhook, revision: Revision, key: &SealingKey) -> Result<(), RegistryError> {
         let template = open_template(&webhook, key)?;
         self.remove_webhook(webhook.id);
-        self.by_project
-            .entry(webhook.project.clone())
-            .or_default()
-            .insert(webhook.id);
+        self.by_project.entry(webhook.project.clone()).or_default().insert(webhook.id);
         self.by_target.insert(Target::of(&webhook), webhook.id);
         self.index.insert(&webhook);
-        self.webhooks.insert(
-            webhook.id,
-            Arc::new(ServedWebhook {
-                webhook,
-                revision,
-                template,
-            }),
-        );
+        self.webhooks.insert(webhook.id, Arc::new(ServedWebhook { webhook, revision, template }));
         Ok(())
     }
 
@@ -181,18 +152,11 @@ impl View {
             return Vec::new();
         };
         let from = after.map_or(Unbounded, Excluded);
-        ids.range((from, Unbounded))
-            .take(max)
-            .filter_map(|id| self.webhooks.get(id).cloned())
-            .collect()
+        ids.range((from, Unbounded)).take(max).filter_map(|id| self.webhooks.get(id).cloned()).collect()
     }
 
     pub(super) fn webhook_at(&self, project: &ProjectId, source: Option<&str>, url: &str) -> Option<WebhookId> {
-        let target = Target {
-            project: project.clone(),
-            source: source.map(str::to_owned),
-            url: url.to_owned(),
-        };
+        let target = Target { project: project.clone(), source: source.map(str::to_owned), url: url.to_owned() };
         self.by_target.get(&target).copied()
     }
 
@@ -206,32 +170,20 @@ impl View {
         if self.webhooks.get(&webhook).is_some_and(|served| !served.webhook.active) {
             return Some(GateReason::Paused);
         }
-        self.health
-            .get(&webhook)
-            .and_then(|served| served.health.gate.as_ref())
-            .map(|gate| gate.reason())
+        self.health.get(&webhook).and_then(|served| served.health.gate.as_ref()).map(|gate| gate.reason())
     }
 
     pub(super) fn api_key(&self, text: &str) -> Option<Arc<ApiKey>> {
         let hash = KeyHash::of(text);
         let candidates = self.keys_by_bucket.get(&hash.bucket())?;
-        candidates
-            .iter()
-            .filter_map(|id| self.keys.get(id))
-            .find(|key| key.hash.matches(&hash))
-            .cloned()
+        candidates.iter().filter_map(|id| self.keys.get(id)).find(|key| key.hash.matches(&hash)).cloned()
     }
 }
 
 fn open_template(webhook: &Webhook, key: &SealingKey) -> Result<RequestTemplate, RegistryError> {
-    let refused = |source| RegistryError::Seal {
-        webhook: webhook.id,
-        source,
-    };
+    let refused = |source| RegistryError::Seal { webhook: webhook.id, source };
     let corrupt = |what: String| StoreError::new(StoreErrorKind::Corrupt, "read a webhook record", what);
-    let secret = key
-        .open(&webhook.secret, &Webhook::secret_context(webhook.id))
-        .map_err(refused)?;
+    let secret = key.open(&webhook.secret, &Webhook::secret_context(webhook.id)).map_err(refused)?;
     let secret = Secret::new(secret).map_err(|error| corrupt(error.to_string()))?;
     let mut own_headers = Vec::with_capacity(webhook.headers.len());
     for header in &webhook.headers {
