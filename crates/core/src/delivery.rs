@@ -86,6 +86,8 @@ pub enum DueReason {
     Retry,
     /// An attempt failed, and the receiver's `Retry-After` is later than the schedule.
     RetryAfter,
+    /// Nothing was tried: its webhook's lane has as many as its share allows, and others would have to wait behind it.
+    Congested,
 }
 
 /// How a delivery ended. All of these are final.

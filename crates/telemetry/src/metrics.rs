@@ -42,7 +42,7 @@ pub const ENDS: [&str; 4] = ["delivered", "exhausted", "expired", "discarded"];
 /// What a claim was answered; the label `decision` of `fanfare_dedup_decisions_total`.
 pub const DEDUP_DECISIONS: [&str; 6] = ["claimed", "taken_over", "busy", "stale", "done", "unavailable"];
 /// Why a delivery is due later; the label `reason` of `fanfare_delivery_due`.
-pub const DUE_REASONS: [&str; 2] = ["retry", "retry_after"];
+pub const DUE_REASONS: [&str; 3] = ["retry", "retry_after", "congested"];
 /// Whether a request found a connection; the label `connection` of `fanfare_delivery_connections_total`.
 pub const CONNECTIONS: [&str; 2] = ["new", "reused"];
 /// The SQLite databases; the label `database` of `fanfare_sqlite_wal_bytes`.
@@ -80,6 +80,7 @@ pub struct All {
     pub delivery_gated: IntGauge,
     pub delivery_oldest_ready_age: Gauge,
     pub delivery_connections: IntCounterVec,
+    pub delivery_superseded: IntCounter,
     pub dedup_decisions: IntCounterVec,
     pub queue_commit_batch_size: Histogram,
     pub queue_commit_duration: Histogram,
@@ -157,6 +158,10 @@ impl Metrics {
                 "POSTs by whether they found a kept-alive connection.",
                 "connection",
                 &CONNECTIONS,
+            ),
+            delivery_superseded: make.counter(
+                "delivery_superseded_total",
+                "Settlements that were refused because the lease had been lost to another worker.",
             ),
             dedup_decisions: make.counters(
                 "dedup_decisions_total",

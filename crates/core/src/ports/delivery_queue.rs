@@ -75,6 +75,8 @@ pub struct QueueDepth {
     pub due_retry: u64,
     /// Due at a later time, because the receiver's `Retry-After` says so.
     pub due_retry_after: u64,
+    /// Due at a later time, because their webhook's lane is full.
+    pub due_congested: u64,
     /// Behind gates.
     pub gated: u64,
     /// Leased.
