@@ -163,6 +163,9 @@ impl Registry {
             for change in changes.changes {
                 view.apply(change, &self.key)?;
             }
+            if group == Group::Config {
+                view.config_revision = view.config_revision.max(up_to);
+            }
         }
         self.progress.send_modify(|progress| match group {
             Group::Config => progress.config = Some(up_to),

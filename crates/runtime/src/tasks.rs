@@ -121,6 +121,22 @@ impl Tasks {
         });
     }
 
+    /// Starts a task that may end by itself, such as the consumer of one partition; failing or panicking is a failure.
+    pub fn spawn_until_done<F, E>(&self, name: &'static str, task: F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::error::Error + Send + 'static,
+    {
+        let failures = self.failures.clone();
+        self.spawn_work(name, async move {
+            if let Err(error) = task.await {
+                let how = HowEnded::Failed(report(&error));
+                tracing::error!(task = name, %how, "a task ended");
+                let _ = failures.send(TaskFailure { name, how });
+            }
+        });
+    }
+
     /// Starts a short piece of work that ends by itself, such as one delivery. A panic in it is a failure like any other.
     pub fn spawn_work<F>(&self, name: &'static str, work: F)
     where

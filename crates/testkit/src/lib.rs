@@ -1,6 +1,12 @@
 //! What tests share: a manual clock, receivers that misbehave, a process runner, and the conformance suite that every
 //! engine passes.
 
+pub mod authority;
 pub mod clock;
+pub mod process;
+pub mod receiver;
 
+pub use authority::Authority;
 pub use clock::ManualClock;
+pub use process::Fanfare;
+pub use receiver::{Received, Receiver, Reply};

@@ -51,11 +51,8 @@ impl Target {
 }
 
 impl View {
-    /// Takes one change; an older one than what is here already, as after a watch was made anew, changes nothing.
+    /// Takes one change.
     pub(super) fn apply(&mut self, change: Change, key: &SealingKey) -> Result<(), RegistryError> {
-        if change.key.group() == Group::Config {
-            self.config_revision = self.config_revision.max(change.revision);
-        }
         match (change.key, change.record) {
             (Key::Webhook(id), None) => self.remove_webhook(id),
             (Key::Webhook(_), Some(Record::Webhook(webhook))) => self.put_webhook(webhook, change.revision, key)?,
@@ -92,7 +89,6 @@ impl View {
         let told: std::collections::HashSet<&Key> = changes.changes.iter().map(|change| &change.key).collect();
         match group {
             Group::Config => {
-                self.config_revision = self.config_revision.max(changes.up_to);
                 let gone: Vec<_> =
                     self.webhooks.keys().copied().filter(|id| !told.contains(&Key::Webhook(*id))).collect();
                 gone.into_iter().for_each(|id| self.remove_webhook(id));

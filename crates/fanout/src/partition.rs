@@ -1,0 +1,252 @@
+//! One partition's consumer: reads, matches, pushes, advances, in this order.
+//!
+//! Crash order, for each batch: 1. the pushes with their journal entries are durable; 2. the position passes them. A
+//! crash between the two has the batch read again, marked as redelivered; its deliveries are the same ones, and those that
+//! have ended or moved meanwhile are skipped. The position is advanced at intervals rather than after every batch, since
+//! each advance is a commit of its own and what it saves is only work after a crash.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_core::clock::{Clock, Monotonic};
+use fanfare_core::ids::Hop;
+use fanfare_core::journal::JournalEntry;
+use fanfare_core::ports::config_store::Group;
+use fanfare_core::ports::dedup::Standing;
+use fanfare_core::ports::delivery_queue::Push;
+use fanfare_core::ports::event_log::{LoggedEvent, PartitionReader, Position};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
+use fanfare_runtime::Shutdown;
+use fanfare_runtime::tasks::report;
+use fanfare_telemetry::Metrics;
+
+use crate::Fanout;
+use crate::matching::{Matched, matched};
+
+/// How long to wait after a failure of the store before the act is tried again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often the queue's depth is looked at while fan-out pauses for it.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+pub(crate) struct Consumer {
+    fanout: Fanout,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    shutdown: Shutdown,
+    /// Pushed, but not passed by the durable position yet; and since when.
+    unadvanced: Option<(Position, Monotonic)>,
+}
+
+/// Why a step was not completed.
+enum Interrupted {
+    /// The process is stopping.
+    Stopping,
+    /// The store failed for good.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Interrupted {
+    fn from(error: StoreError) -> Self {
+        Interrupted::Failed(error)
+    }
+}
+
+impl Consumer {
+    pub(crate) fn new(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, shutdown: Shutdown) -> Self {
+        Self { fanout, clock, metrics, shutdown, unadvanced: None }
+    }
+
+    /// Consumes until shutdown, or until the partition has gone to another process.
+    pub(crate) async fn run(mut self, mut reader: Box<dyn PartitionReader>) -> StoreResult<()> {
+        let partition = reader.partition();
+        tracing::debug!(?partition, "consuming a partition of events");
+        match self.consume(&mut *reader).await {
+            Ok(()) | Err(Interrupted::Stopping) => {
+                // Only spares the next holder work; failing is no loss.
+                let _ = self.advance(&mut *reader).await;
+                Ok(())
+            }
+            Err(Interrupted::Failed(error)) if error.kind == StoreErrorKind::Lost => {
+                tracing::info!(?partition, "the partition has gone to another process");
+                Ok(())
+            }
+            Err(Interrupted::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn consume(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        loop {
+            self.wait_for_room().await?;
+            let Some(events) = self.next_batch(reader).await? else { return Ok(()) };
+            let Some(last) = events.last().map(|logged| logged.position) else { continue };
+            self.fan_out(events).await?;
+            let since = self.unadvanced.map_or_else(|| self.clock.monotonic(), |(_, since)| since);
+            self.unadvanced = Some((last, since));
+            if self.clock.monotonic().since(since) >= self.fanout.config.advance_every.get() {
+                self.advance(reader).await?;
+            }
+        }
+    }
+
+    /// Waits for events; meanwhile advances the position when it has lagged long enough. `None` on shutdown.
+    async fn next_batch(&mut self, reader: &mut dyn PartitionReader) -> Result<Option<Vec<LoggedEvent>>, Interrupted> {
+        loop {
+            let due = self.unadvanced.map(|(_, since)| since.after(self.fanout.config.advance_every.get()));
+            let lagging = async {
+                match due {
+                    Some(due) => self.clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return Ok(None),
+                batch = reader.next(self.fanout.config.batch_events) => match batch {
+                    Ok(events) => return Ok(Some(events)),
+                    Err(error) if error.is_retryable() => pause(&*self.clock, &self.shutdown, &error).await,
+                    Err(error) => return Err(error.into()),
+                },
+                () = lagging => self.advance(reader).await?,
+            }
+        }
+    }
+
+    /// Matches a batch and pushes what it becomes, several events to a push.
+    async fn fan_out(&self, events: Vec<LoggedEvent>) -> Result<(), Interrupted> {
+        let revision = self.refreshed().await?;
+        let most = self.fanout.config.push_deliveries;
+        let mut pushes: Vec<Push> = Vec::new();
+        let mut entries: Vec<JournalEntry> = Vec::new();
+        for logged in events {
+            let redelivered = logged.redelivered;
+            let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event.header);
+            debug_assert!(at_revision >= revision, "the registry does not go back");
+            let mut event = matched(logged.event, at_revision, &webhooks, |webhook| self.fanout.registry.gate(webhook));
+            let result = if event.pushes.is_empty() { "unmatched" } else { "matched" };
+            if redelivered {
+                self.skip_known(&mut event).await?;
+            }
+            for (part, entry) in event.into_parts(most, self.clock.now()) {
+                if pushes.len() + part.len() > most {
+                    self.push(std::mem::take(&mut pushes), std::mem::take(&mut entries)).await?;
+                }
+                pushes.extend(part);
+                entries.push(entry);
+            }
+            self.metrics.fanout_events.with_label_values(&[result]).inc();
+        }
+        self.push(pushes, entries).await
+    }
+
+    /// Promise 2: the registry has everything that the store had before this was called, which is after acceptance.
+    async fn refreshed(&self) -> Result<fanfare_core::ports::config_store::Revision, Interrupted> {
+        let refresh = || self.fanout.registry.refresh(&*self.fanout.store, Group::Config);
+        persist(&*self.clock, &self.shutdown, "refresh the configuration", refresh).await?.ok_or(Interrupted::Stopping)
+    }
+
+    /// Leaves out deliveries of a redelivered event that have ended or moved since the first time.
+    async fn skip_known(&self, event: &mut Matched) -> Result<(), Interrupted> {
+        let ids: Vec<_> = event.pushes.iter().map(|push| push.delivery.header.id).collect();
+        let ask = || self.fanout.dedup.standing(&ids);
+        let Some(standings) = persist(&*self.clock, &self.shutdown, "ask which deliveries are known", ask).await?
+        else {
+            return Err(Interrupted::Stopping);
+        };
+        let mut standings = standings.into_iter();
+        event.pushes.retain(|_| match standings.next() {
+            Some(Standing::Done(_)) => false,
+            Some(Standing::Live(hop)) => hop == Hop::default(),
+            Some(Standing::Unknown) | None => true,
+        });
+        Ok(())
+    }
+
+    async fn push(&self, pushes: Vec<Push>, entries: Vec<JournalEntry>) -> Result<(), Interrupted> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let push = || self.fanout.queue.push(pushes.clone(), entries.clone());
+        match persist(&*self.clock, &self.shutdown, "push deliveries", push).await? {
+            Some(new) => {
+                self.metrics.fanout_deliveries.inc_by(new as u64);
+                Ok(())
+            }
+            None => Err(Interrupted::Stopping),
+        }
+    }
+
+    async fn advance(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        let Some((position, _)) = self.unadvanced.take() else { return Ok(()) };
+        match reader.advance(position).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_retryable() => {
+                // The next advance covers this one.
+                self.unadvanced = Some((position, self.clock.monotonic()));
+                pause(&*self.clock, &self.shutdown, &error).await;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Holds back while the queue has more ready deliveries than it should.
+    async fn wait_for_room(&self) -> Result<(), Interrupted> {
+        let mut told = false;
+        loop {
+            let ask = || self.fanout.queue.depth();
+            let Some(depth) = persist(&*self.clock, &self.shutdown, "read the queue's depth", ask).await? else {
+                return Err(Interrupted::Stopping);
+            };
+            if depth.ready < self.fanout.config.max_ready {
+                return Ok(());
+            }
+            if !told {
+                tracing::warn!(
+                    ready = depth.ready,
+                    max_ready = self.fanout.config.max_ready,
+                    "fan-out pauses: too many deliveries are ready; are enough workers running?"
+                );
+                told = true;
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
+                () = self.clock.sleep(LOOK_AGAIN) => {}
+            }
+        }
+    }
+}
+
+/// Repeats an idempotent act until the store takes it. `None` on shutdown.
+pub(crate) async fn persist<T, F>(
+    clock: &dyn Clock,
+    shutdown: &Shutdown,
+    doing: &'static str,
+    act: impl Fn() -> F,
+) -> StoreResult<Option<T>>
+where
+    F: Future<Output = StoreResult<T>>,
+{
+    loop {
+        match act().await {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(doing, "trying again after a pause");
+                pause(clock, shutdown, &error).await;
+            }
+            Err(error) => return Err(error),
+        }
+        if shutdown.is_cancelled() {
+            return Ok(None);
+        }
+    }
+}
+
+/// Says what failed and waits a little, or until shutdown.
+pub(crate) async fn pause(clock: &dyn Clock, shutdown: &Shutdown, error: &StoreError) {
+    tracing::warn!(error = %report(error), "fan-out waits for the store");
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = clock.sleep(PAUSE) => {}
+    }
+}

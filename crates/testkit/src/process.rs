@@ -1,0 +1,294 @@
+//! Runs the built binary as its users do: its own process, its own data directory, ports on loopback; kills it, and
+//! starts it again on what it left behind.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a process may take to become ready, or to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The API key that the tests' processes take.
+pub const API_KEY: &str = "test-key-0123456789abcdef";
+
+/// The binary under test.
+///
+/// # Panics
+/// When `FANFARE_BIN` does not name it; `cargo xtask test` sets it.
+pub fn binary() -> PathBuf {
+    match std::env::var_os("FANFARE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => panic!("FANFARE_BIN does not name the built binary; run the tests by `cargo xtask test`"),
+    }
+}
+
+/// A free port on loopback, below the range that the system gives to outgoing connections, so that it stays free while
+/// the process that had it is started again.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test processes run side by side: each begins elsewhere.
+    let start = u16::try_from(std::process::id() % 1000).unwrap_or_default() * 12;
+    for _ in 0..12_000 {
+        let offset = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let port = 20_000 + offset;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port between 20000 and 32000 is free on loopback");
+}
+
+/// A running `fanfare serve`. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Fanfare {
+    child: Option<Child>,
+    dir: Arc<TempDir>,
+    environment: Vec<(String, String)>,
+    api: SocketAddr,
+    admin: SocketAddr,
+    client: reqwest::Client,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Fanfare {
+    /// Starts `fanfare serve` on a fresh data directory with loopback allowed, and waits until it is ready. `environment`
+    /// adds to or overrides the options given by environment variables.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start(environment: &[(&str, &str)]) -> Self {
+        let port = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        // Only the tests of this workspace install a provider, and all install this one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("the options are valid");
+        let mut fanfare = Self {
+            child: None,
+            dir: Arc::new(tempfile::tempdir().expect("a temporary directory")),
+            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            api: port(),
+            admin: port(),
+            client,
+            log: Arc::default(),
+        };
+        fanfare.start_again().await;
+        fanfare
+    }
+
+    /// Starts it on the same data and ports, after [`Fanfare::kill`] or [`Fanfare::terminate`].
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it runs already");
+        let mut child = self.command().spawn().expect("the binary can be started");
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let log = Arc::clone(&self.log);
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                log.lock().push(line);
+            }
+        });
+        self.child = Some(child);
+        self.wait_until_ready().await;
+    }
+
+    /// The command that starts it, for tests that want to see it fail.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.arg("serve").env_clear();
+        // What programs need to run at all; the rest of the caller's environment must not change a test.
+        for name in ["PATH", "HOME", "LANG", "TMPDIR", "RUST_BACKTRACE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("FANFARE_LISTEN", self.api.to_string())
+            .env("FANFARE_ADMIN_LISTEN", self.admin.to_string())
+            .env("FANFARE_DATA_DIR", self.data_dir())
+            .env("FANFARE_API_KEY", API_KEY)
+            .env("FANFARE_EGRESS_ALLOW", "127.0.0.0/8,::1")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let url = self.admin_url("/readyz");
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let ready = async {
+            loop {
+                ticks.tick().await;
+                if let Some(child) = &mut self.child
+                    && let Ok(Some(status)) = child.try_wait()
+                {
+                    return Err(status);
+                }
+                if self.client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    return Ok(());
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, ready).await {
+            Ok(Ok(())) => {}
+            Ok(Err(status)) => panic!("the process ended with {status} instead of becoming ready:\n{}", self.log()),
+            Err(_) => panic!("the process was not ready after {PATIENCE:?}:\n{}", self.log()),
+        }
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// A directory of its own for files that a test gives it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::id)
+    }
+
+    /// Everything it has logged, over all its lives.
+    pub fn log(&self) -> String {
+        self.log.lock().join("\n")
+    }
+
+    /// A URL of the API and ingest.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.api)
+    }
+
+    /// A URL of the admin listener.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
+    /// A client for requests of one's own.
+    pub fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// Ends it at once, as a power cut would for the process: SIGKILL.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn kill(&mut self) {
+        let mut child = self.child.take().expect("it runs");
+        child.kill().await.expect("a child can be killed");
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end.
+    ///
+    /// # Panics
+    /// When it does not run, or does not stop.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        let id = child.id().expect("it has not ended");
+        let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "kill -TERM {id} failed");
+        match tokio::time::timeout(PATIENCE, child.wait()).await {
+            Ok(status) => status.expect("a child can be waited for"),
+            Err(_) => panic!("the process did not stop within {PATIENCE:?}:\n{}", self.log()),
+        }
+    }
+
+    /// One request with the key, JSON in and out: the status and the answer, null if it is empty.
+    ///
+    /// # Panics
+    /// When no answer comes, or it is not JSON.
+    pub async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("tests use valid methods");
+        let mut request = self.client.request(method, self.url(path)).header("x-api-key", API_KEY);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}\n{}", self.log()));
+        let status = answer.status().as_u16();
+        let text = answer.text().await.expect("the answer is text");
+        if text.is_empty() {
+            return (status, Value::Null);
+        }
+        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {status} {text:?}: {error}"));
+        (status, json)
+    }
+
+    /// Creates a webhook and returns what the API answers.
+    ///
+    /// # Panics
+    /// When it is not created.
+    pub async fn create_webhook(&self, webhook: Value) -> Value {
+        let (status, created) = self.call("POST", "/v1/webhooks", Some(webhook)).await;
+        assert_eq!(status, 201, "{created}");
+        created
+    }
+
+    /// Publishes an event and returns its id.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn publish(&self, event: Value) -> String {
+        let (status, answer) = self.call("POST", "/v1/events", Some(event)).await;
+        assert_eq!(status, 202, "{answer}");
+        answer["id"].as_str().expect("an accepted event has an id").to_owned()
+    }
+
+    /// Asks until the answer is as wanted, and returns it.
+    ///
+    /// # Panics
+    /// When it is not after a minute.
+    pub async fn eventually(&self, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> Value {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let mut last = (0, Value::Null);
+        let asking = async {
+            loop {
+                ticks.tick().await;
+                last = self.call("GET", path, None).await;
+                if wanted(last.0, &last.1) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, asking).await.is_err() {
+            panic!("{path} did not become as wanted; last: {} {:#}\n{}", last.0, last.1, self.log());
+        }
+        last.1
+    }
+
+    /// What `/metrics` says.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn metrics(&self) -> String {
+        let answer = self.client.get(self.admin_url("/metrics")).send().await.expect("the admin listener answers");
+        answer.text().await.expect("metrics are text")
+    }
+
+    /// The value of one series, such as `fanfare_delivery_attempts_total{outcome="success"}`.
+    ///
+    /// # Panics
+    /// When there is no such series.
+    pub async fn metric(&self, series: &str) -> f64 {
+        let metrics = self.metrics().await;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        match line.and_then(|value| value.parse().ok()) {
+            Some(value) => value,
+            None => panic!("no series {series} in:\n{metrics}"),
+        }
+    }
+}
