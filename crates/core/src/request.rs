@@ -1,21 +1,49 @@
 //! The request that a receiver gets: its headers, in the order of the wire format, for one attempt.
+//!
+//! [`own_header`] says which headers a webhook may have besides. Nothing here panics on any header: what cannot be added
+//! is left out.
+
+mod own_header;
 
 use std::sync::Arc;
 
+use http::header::{CONTENT_TYPE, Entry, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Timestamp;
 use crate::event::EventType;
 use crate::ids::IdempotencyKey;
-use crate::signature::SigningKey;
+use crate::signature::{SigningKey, webhook_timestamp};
 use crate::webhook::PayloadVersion;
+
+pub use own_header::{InvalidOwnHeader, MAX_OWN_HEADER_NAME_BYTES, MAX_OWN_HEADER_VALUE_BYTES, check_own_header};
+
+/// The most headers of its own that a webhook may have.
+pub const MAX_OWN_HEADERS: usize = 32;
+/// The value of `User-Agent`.
+pub const USER_AGENT_VALUE: &str = concat!("Fanfare/", env!("CARGO_PKG_VERSION"));
+/// What the delivery log shows in place of a secret value.
+pub const MASK: &str = "***";
+
+/// The headers that are Fanfare's: those that [`RequestTemplate::headers`] can set.
+const MAX_SET: usize = 11;
+
+const X_WEBHOOK_EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
+const X_WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
+const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
+const X_WEBHOOK_PAYLOAD_VERSION: HeaderName = HeaderName::from_static("x-webhook-payload-version");
+const X_WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
+const X_WEBHOOK_TEST: HeaderName = HeaderName::from_static("x-webhook-test");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// What every request to one webhook has in common, prepared once: its opened secret and headers.
 #[derive(Clone, Debug)]
 pub struct RequestTemplate {
     /// The prepared signing secret.
     pub signing: SigningKey,
-    /// The webhook's own headers, opened.
+    /// The webhook's own headers, opened: at most [`MAX_OWN_HEADERS`] that [`check_own_header`] returned.
     pub own_headers: Arc<[(HeaderName, HeaderValue)]>,
     /// The shape of its bodies.
     pub payload_version: PayloadVersion,
@@ -40,28 +68,141 @@ pub struct RequestParts<'a> {
 
 impl RequestTemplate {
     /// All headers of one attempt but `Host` and `Content-Length`, which the HTTP client sets.
+    ///
+    /// The signatures are computed here: they cover the time of this very attempt.
     pub fn headers(&self, parts: &RequestParts<'_>) -> HeaderMap {
-        let _ = parts;
-        todo!()
+        let key = parts.key.to_string();
+        let standard_signature = self.signing.standard_signature(&key, parts.at, parts.body);
+        let key = text(key);
+        let own = &self.own_headers[..self.own_headers.len().min(MAX_OWN_HEADERS)];
+
+        let mut headers = HeaderMap::with_capacity(MAX_SET + own.len());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
+        headers.insert(X_WEBHOOK_EVENT, text(parts.event_type.as_str().to_owned()));
+        headers.insert(X_WEBHOOK_SIGNATURE, text(self.signing.body_signature(parts.body)));
+        headers.insert(X_IDEMPOTENCY_KEY, key.clone());
+        headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(self.payload_version.as_str()));
+        headers.insert(X_WEBHOOK_ATTEMPT, HeaderValue::from(parts.attempt));
+        if parts.test {
+            headers.insert(X_WEBHOOK_TEST, HeaderValue::from_static("true"));
+        }
+        headers.insert(WEBHOOK_ID, key);
+        headers.insert(WEBHOOK_TIMESTAMP, text(webhook_timestamp(parts.at)));
+        headers.insert(WEBHOOK_SIGNATURE, text(standard_signature));
+        for (name, value) in own {
+            // Stored by an older version that did not yet reserve the name, an own header must not replace ours.
+            if let Entry::Vacant(place) = headers.entry(name) {
+                place.insert(value.clone());
+            }
+        }
+        headers
     }
 
     /// The same headers as text for the delivery log, the values of the webhook's own masked.
     pub fn masked(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        let _ = headers;
-        todo!()
+        let is_own = |name: &HeaderName| self.own_headers.iter().any(|(own, _)| own == name);
+        let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+            let secret = value.is_sensitive() || is_own(name);
+            let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+            (name.as_str().to_owned(), value.into_owned())
+        };
+        headers.iter().map(shown).collect()
     }
 }
 
-/// Why a webhook may not have a header of its own; says which rule, never the value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidOwnHeader(pub String);
+/// A value of ours. All of them are ASCII without controls (types, UUIDs, digits, hex, base64); one that is not would be
+/// sent empty rather than take the worker down.
+fn text(value: String) -> HeaderValue {
+    HeaderValue::try_from(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
 
-/// Checks one of a webhook's own headers.
-///
-/// # Errors
-/// When the name or the value is malformed, or the name is one that Fanfare sets or HTTP reserves.
-pub fn check_own_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidOwnHeader> {
-    let _ = (name, value);
-    todo!()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn template(own: &[(&str, &str)]) -> RequestTemplate {
+        let secret = Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()).unwrap();
+        RequestTemplate {
+            signing: SigningKey::new(&secret),
+            own_headers: own.iter().map(|(name, value)| check_own_header(name, value).unwrap()).collect(),
+            payload_version: PayloadVersion::V2,
+        }
+    }
+
+    fn parts<'a>(event_type: &'a EventType, body: &'a [u8]) -> RequestParts<'a> {
+        RequestParts {
+            event_type,
+            key: "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11".parse().unwrap(),
+            attempt: 3,
+            at: Timestamp::from_seconds(1_765_000_001),
+            body,
+            test: false,
+        }
+    }
+
+    fn shown(headers: &HeaderMap) -> Vec<(&str, &str)> {
+        headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_request_has_exactly_the_headers_of_the_wire_format_in_its_order() {
+        // Secret, body, id, time and both signatures are the first of the shared vectors.
+        let body = concat!(
+            r#"{"message":{"id":"wamid.AAA1","timestamp":"1765000000","type":"text","#,
+            r#""text":{"body":"Is my order ready?"}},"phone_number_id":"100200300400500"}"#
+        );
+        let event_type = EventType::new("whatsapp.message.received").unwrap();
+        let headers = template(&[("Authorization", "Bearer 123")]).headers(&parts(&event_type, body.as_bytes()));
+        let expected = [
+            ("content-type", "application/json"),
+            ("user-agent", concat!("Fanfare/", env!("CARGO_PKG_VERSION"))),
+            ("x-webhook-event", "whatsapp.message.received"),
+            ("x-webhook-signature", "6aa5e9acb37cedd26d8dc70ab2412c5d94a66f6bbdd7c404052aa935d6989a51"),
+            ("x-idempotency-key", "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11"),
+            ("x-webhook-payload-version", "v2"),
+            ("x-webhook-attempt", "3"),
+            ("webhook-id", "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11"),
+            ("webhook-timestamp", "1765000001"),
+            ("webhook-signature", "v1,4kZKzLsxVDfXXD/5QmtKg2JIbh0Par/PVRjDMWIBN2M="),
+            ("authorization", "Bearer 123"),
+        ];
+        assert_eq!(shown(&headers), expected);
+    }
+
+    #[test]
+    fn only_a_test_delivery_says_that_it_is_one() {
+        let event_type = EventType::new("order.paid").unwrap();
+        let template = template(&[]);
+        let parts = parts(&event_type, b"{}");
+        assert!(!template.headers(&parts).contains_key("x-webhook-test"));
+        let test = template.headers(&RequestParts { test: true, ..parts });
+        assert_eq!(test["x-webhook-test"], "true");
+        assert_eq!(test["x-webhook-signature"], template.headers(&parts)["x-webhook-signature"]);
+    }
+
+    #[test]
+    fn an_own_header_replaces_nothing() {
+        let mut template = template(&[("X-Token", "one")]);
+        let foreign = (X_WEBHOOK_SIGNATURE, HeaderValue::from_static("forged"));
+        template.own_headers = template.own_headers.iter().cloned().chain([foreign]).collect();
+        let event_type = EventType::new("order.paid").unwrap();
+        let headers = template.headers(&parts(&event_type, b"{}"));
+        assert_ne!(headers["x-webhook-signature"], "forged");
+        assert_eq!(headers.get_all("x-webhook-signature").iter().count(), 1);
+        assert_eq!(headers["x-token"], "one");
+    }
+
+    #[test]
+    fn the_log_shows_every_header_but_no_own_value() {
+        let template = template(&[("X-Token", "hunter22")]);
+        let event_type = EventType::new("order.paid").unwrap();
+        let headers = template.headers(&parts(&event_type, b"{}"));
+        let masked = template.masked(&headers);
+        assert_eq!(masked.len(), headers.len());
+        assert!(masked.contains(&("x-token".to_owned(), "***".to_owned())), "{masked:?}");
+        assert!(masked.contains(&("x-webhook-event".to_owned(), "order.paid".to_owned())), "{masked:?}");
+        assert!(!format!("{masked:?}{headers:?}{template:?}").contains("hunter22"));
+    }
 }
