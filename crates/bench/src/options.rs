@@ -1,0 +1,38 @@
+//! The bench's options.
+
+use std::time::Duration;
+
+/// How long and how much; each bounded.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// How long each scenario sends.
+    pub(crate) duration: Duration,
+    /// Connections of the closed loops.
+    pub(crate) connections: usize,
+    /// Bytes of an event's data.
+    pub(crate) bytes: usize,
+    /// Events per second of the open loop.
+    pub(crate) rate: u32,
+}
+
+const USAGE: &str = "\
+usage: cargo xtask bench [--seconds 1..60] [--connections 1..512] [--bytes 64..65536] [--rate 1..5000]
+defaults: 10 seconds a scenario, 64 connections, 300 bytes, 300 events/s";
+
+impl Options {
+    pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self { duration: Duration::from_secs(10), connections: 64, bytes: 300, rate: 300 };
+        let mut arguments = arguments;
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().and_then(|text| text.parse::<usize>().ok());
+            match (name.as_str(), value) {
+                ("--seconds", Some(seconds @ 1..=60)) => options.duration = Duration::from_secs(seconds as u64),
+                ("--connections", Some(connections @ 1..=512)) => options.connections = connections,
+                ("--bytes", Some(bytes @ 64..=65_536)) => options.bytes = bytes,
+                ("--rate", Some(rate @ 1..=5000)) => options.rate = u32::try_from(rate).unwrap_or(300),
+                _ => return Err(USAGE.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}

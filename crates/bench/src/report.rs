@@ -1,0 +1,75 @@
+//! What the bench prints.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
+
+use crate::options::Options;
+use crate::scenario::{Results, Throughput};
+
+/// Says what went wrong.
+pub(crate) fn complain(message: &str) {
+    eprintln!("{message}");
+}
+
+/// Prints the table and the verdicts.
+pub(crate) fn print(options: &Options, results: &Results) {
+    println!(
+        "{} connections, {} bytes, {} s a scenario; sender, receiver and Fanfare on the same {} cores\n",
+        options.connections,
+        options.bytes,
+        options.duration.as_secs(),
+        std::thread::available_parallelism().map_or(0, usize::from),
+    );
+    println!("{:<28} {:>14} {:>16} {:>12} {:>12}", "scenario", "deliveries/s", "CPU/delivery", "peak memory", "data");
+    println!("{:<28} {:>14.0}", "the HTTP client alone", results.alone);
+    for scenario in [&results.one, &results.five] {
+        row(scenario);
+    }
+    let latency = &results.latency;
+    println!("\nopen loop, {} events at {}/s, every one synced to disk before its 202", latency.events, options.rate);
+    println!("{:<28} {:>10} {:>10}", "", "p50", "p99");
+    for (name, (middle, high)) in
+        [("acceptance to receipt", latency.from_acceptance), ("sending to receipt", latency.from_sending)]
+    {
+        println!("{name:<28} {:>10} {:>10}", millis(middle), millis(high));
+    }
+    println!("{:<28} {:>10}", "peak memory", mib(latency.peak_memory));
+
+    println!("\nverdicts");
+    let wanted = 8000.0_f64.min(results.alone / 4.0);
+    verdict(
+        "deliveries/s",
+        results.one.per_second >= wanted,
+        &format!("{wanted:.0} (8,000 or a quarter of the client alone)"),
+    );
+    let cost = results.one.processor_per_delivery.as_secs_f64() * 1000.0;
+    verdict("CPU per delivery", cost <= 0.20, "0.20 ms");
+    verdict("p50 from acceptance", latency.from_acceptance.0 < 3000, "under 3 ms");
+    verdict("p99 from acceptance", latency.from_acceptance.1 < 10_000, "under 10 ms");
+    let memory = results.one.peak_memory.max(results.five.peak_memory).max(latency.peak_memory);
+    verdict("peak memory", memory <= 150 * 1024 * 1024, "150 MB");
+}
+
+fn row(scenario: &Throughput) {
+    println!(
+        "{:<28} {:>14.0} {:>13.3} ms {:>12} {:>12}   {} deliveries",
+        format!("closed loop, {} webhook(s)", scenario.webhooks),
+        scenario.per_second,
+        scenario.processor_per_delivery.as_secs_f64() * 1000.0,
+        mib(scenario.peak_memory),
+        mib(scenario.data_bytes),
+        scenario.deliveries,
+    );
+}
+
+fn verdict(what: &str, reached: bool, wanted: &str) {
+    println!("{} {what}: wanted {wanted}", if reached { "reached " } else { "MISSED  " });
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes and times stay far below 2^52")]
+fn mib(bytes: u64) -> String {
+    format!("{:.0} MiB", bytes as f64 / 1024.0 / 1024.0)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes and times stay far below 2^52")]
+fn millis(micros: u64) -> String {
+    format!("{:.2} ms", micros as f64 / 1000.0)
+}
