@@ -222,6 +222,17 @@ impl Registry {
         self.view.read().webhooks_of(project, after, max)
     }
 
+    /// How many webhooks a project has.
+    pub fn webhook_count(&self, project: &ProjectId) -> usize {
+        self.view.read().webhook_count(project)
+    }
+
+    /// Webhooks that have a health record and are not here: their deletion was cut off, or their record is yet to come.
+    pub fn stray_health(&self) -> Vec<WebhookId> {
+        let view = self.view.read();
+        view.health.keys().filter(|id| !view.webhooks.contains_key(id)).copied().collect()
+    }
+
     /// The webhook of a project that has this source and URL, if there is one.
     pub fn webhook_at(&self, project: &ProjectId, source: Option<&str>, url: &str) -> Option<WebhookId> {
         self.view.read().webhook_at(project, source, url)

@@ -83,6 +83,17 @@ impl Fanfare {
         fanfare
     }
 
+    /// The same stopped process with other options given by environment variables.
+    ///
+    /// # Panics
+    /// When it runs.
+    pub fn with_environment(self, environment: &[(&str, &str)]) -> Self {
+        assert!(self.child.is_none(), "it runs");
+        let added = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = self.environment.iter().cloned().chain(added).collect();
+        Self { environment, ..self }
+    }
+
     /// Starts it on the same data and ports, after [`Fanfare::kill`] or [`Fanfare::terminate`].
     ///
     /// # Panics

@@ -151,6 +151,10 @@ impl View {
         ids.range((from, Unbounded)).take(max).filter_map(|id| self.webhooks.get(id).cloned()).collect()
     }
 
+    pub(super) fn webhook_count(&self, project: &ProjectId) -> usize {
+        self.by_project.get(project).map_or(0, BTreeSet::len)
+    }
+
     pub(super) fn webhook_at(&self, project: &ProjectId, source: Option<&str>, url: &str) -> Option<WebhookId> {
         let target = Target { project: project.clone(), source: source.map(str::to_owned), url: url.to_owned() };
         self.by_target.get(&target).copied()
@@ -166,7 +170,7 @@ impl View {
         if self.webhooks.get(&webhook).is_some_and(|served| !served.webhook.active) {
             return Some(GateReason::Paused);
         }
-        self.health.get(&webhook).and_then(|served| served.health.gate.as_ref()).map(|gate| gate.reason())
+        self.health.get(&webhook).and_then(|served| served.health.gate.as_ref()).map(fanfare_core::health::Gate::reason)
     }
 
     pub(super) fn api_key(&self, text: &str) -> Option<Arc<ApiKey>> {

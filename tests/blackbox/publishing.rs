@@ -1,0 +1,120 @@
+//! Every way in, and that an id is accepted once.
+
+use bytes::Bytes;
+use fanfare_testkit::process::API_KEY;
+use fanfare_testkit::{Fanfare, Receiver, Reply};
+use serde_json::{Value, json};
+
+use crate::samples::{order, webhook};
+
+async fn post(fanfare: &Fanfare, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, Value) {
+    let mut request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.body(reqwest::Body::from(body.into())).send().await.unwrap();
+    (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_a_batch_and_binary_mode_all_arrive_as_they_were_sent() {
+    let fanfare = Fanfare::start(&[]).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    let one = json!({"specversion": "1.0", "id": "one", "type": "order.paid", "data": {"n": 1}}).to_string();
+    let (status, answer) = post(&fanfare, &[("content-type", "application/cloudevents+json")], one).await;
+    assert_eq!((status, answer), (202, json!({"id": "one", "status": "accepted"})));
+
+    let batch = json!([order("two"), {"type": "no data"}, order("one")]).to_string();
+    let (status, answer) = post(&fanfare, &[("content-type", "application/cloudevents-batch+json")], batch).await;
+    assert_eq!(status, 207, "{answer}");
+    assert_eq!(answer["results"][0], json!({"id": "two", "status": "accepted"}));
+    assert!(answer["results"][1]["error"].to_string().contains("$[1].type"), "{answer}");
+    assert!(answer["results"][2]["error"].to_string().contains("one"), "{answer}");
+
+    let batch = json!([order("three"), order("two")]).to_string();
+    let (status, answer) = post(&fanfare, &[("content-type", "application/json")], batch).await;
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(answer["results"][1], json!({"id": "two", "status": "duplicate"}));
+
+    let headers = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "four"),
+        ("ce-type", "order.paid"),
+        ("ce-subject", "%E2%82%AC%20caf%C3%A9"),
+    ];
+    let (status, answer) = post(&fanfare, &headers, "{ \"n\" : 1.0, \"10\": [ ] }").await;
+    assert_eq!((status, answer), (202, json!({"id": "four", "status": "accepted"})));
+    let requests = receiver.received(4).await;
+    assert!(requests.iter().any(|request| request.body == "{\"10\":[],\"n\":1}"), "normalised as JavaScript writes it");
+    let shown = fanfare.eventually("/v1/events/four", |status, _| status == 200).await;
+    assert_eq!(shown["subject"], "€ café");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused() {
+    let fanfare = Fanfare::start(&[]).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    let answers = futures(&fanfare, 50).await;
+    let accepted = answers.iter().filter(|(status, answer)| *status == 202 && answer["status"] == "accepted").count();
+    let duplicates =
+        answers.iter().filter(|(status, answer)| *status == 202 && answer["status"] == "duplicate").count();
+    assert_eq!((accepted, duplicates), (1, 49));
+    let mut other = order("same");
+    other["data"]["total"] = json!(13);
+    let (status, answer) = fanfare.call("POST", "/v1/events", Some(other)).await;
+    assert_eq!(status, 409, "{answer}");
+    receiver.received(1).await;
+    fanfare.eventually("/v1/deliveries", |_, list| list["data"][0]["status"] == "delivered").await;
+    assert_eq!(receiver.so_far().len(), 1);
+}
+
+async fn futures(fanfare: &Fanfare, count: usize) -> Vec<(u16, Value)> {
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..count {
+        let request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
+        let request = request.header("content-type", "application/json").body(order("same").to_string());
+        calls.spawn(async move {
+            let answer = request.send().await.unwrap();
+            (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+        });
+    }
+    calls.join_all().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_gets_the_first_event_published_after_it_was_created() {
+    let fanfare = Fanfare::start(&[]).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    for number in 0..50 {
+        let path = format!("/{number}");
+        let event_type = format!("round.n{number}");
+        fanfare.create_webhook(json!({"url": receiver.url(&path), "events": [event_type]})).await;
+        fanfare.publish(json!({"type": event_type, "data": {}})).await;
+    }
+    let requests = receiver.received(50).await;
+    for number in 0..50 {
+        assert!(
+            requests.iter().any(|request| request.path == format!("/{number}")),
+            "webhook {number} missed its event"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_quota_is_429_and_nothing_is_kept() {
+    let options = [("FANFARE_INGEST_EVENTS_PER_SECOND", "1"), ("FANFARE_INGEST_BURST", "500")];
+    let fanfare = Fanfare::start(&options).await;
+    let batch: Vec<Value> = (0..500).map(|number| order(&format!("order-{number}"))).collect();
+    assert_eq!(fanfare.call("POST", "/v1/events", Some(Value::from(batch.clone()))).await.0, 202);
+    let request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
+    let request =
+        request.header("content-type", "application/json").body(Value::from(batch[..100].to_vec()).to_string());
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 429);
+    let seconds: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((90..=100).contains(&seconds), "Retry-After: {seconds}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+}

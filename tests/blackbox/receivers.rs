@@ -1,0 +1,179 @@
+//! Receivers that nobody here wrote, and those of docs/receive.md, verify what Fanfare sends.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use fanfare_testkit::process::free_port;
+use fanfare_testkit::{Fanfare, Receiver, Reply};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::samples::{FIVE, event};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn target() -> PathBuf {
+    let binary = fanfare_testkit::process::binary();
+    binary.parent().expect("the binary is in a directory").to_path_buf()
+}
+
+fn python() -> PathBuf {
+    PathBuf::from(std::env::var_os("FANFARE_TEST_PYTHON").expect("cargo xtask test names the Python with the clients"))
+}
+
+/// A sample receiver of the docs, as its own process.
+struct Sample {
+    _child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Sample {
+    async fn start(mut command: Command, secret: &str) -> Self {
+        let port = free_port();
+        let mut child = command
+            .env("PORT", port.to_string())
+            .env("WEBHOOK_SECRET", secret)
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));
+        let listening = async {
+            while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                ticks.tick().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(120);
+        assert!(tokio::time::timeout(patience, listening).await.is_ok(), "{command:?} does not listen");
+        Self { _child: child, lines, url: format!("http://127.0.0.1:{port}/") }
+    }
+
+    async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(std::time::Duration::from_secs(60), self.lines.next_line()).await;
+        line.expect("the sample says what it received").unwrap().expect("the sample goes on")
+    }
+}
+
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// Sends the five events through Fanfare to a sample, and a forged request past it.
+async fn verifies(command: Command) {
+    let fanfare = Fanfare::start(&[]).await;
+    let mut sample = Sample::start(command, SECRET).await;
+    let webhook = json!({"url": sample.url, "events": ["whatsapp.**"], "secret": SECRET});
+    fanfare.create_webhook(webhook).await;
+    for event_type in FIVE {
+        let id = fanfare.publish(event(event_type)).await;
+        let line = sample.line().await;
+        assert!(line.starts_with(event_type), "{line}");
+        let path = format!("/v1/events/{id}");
+        fanfare.eventually(&path, |_, shown| shown["deliveries"][0]["status"] == "delivered").await;
+    }
+    let forged = fanfare.client().post(&sample.url).header("x-webhook-event", "forged").header("webhook-id", "x");
+    let forged = forged.header("webhook-timestamp", "1765000000").header("webhook-signature", "v1,AAAA");
+    let answer = forged.header("x-webhook-signature", "00").body("{}").send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_node_sample_verifies() {
+    let mut node = Command::new("node");
+    node.arg(root().join("docs/receivers/node.mjs"));
+    verifies(node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sample_verifies() {
+    let mut python = Command::new(python());
+    python.arg(root().join("docs/receivers/python.py"));
+    verifies(python).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_go_sample_verifies() {
+    let binary = target().join("receive-go");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&binary)
+        .arg(root().join("docs/receivers/go/main.go"))
+        // The sample needs the standard library alone.
+        .env("GOPROXY", "off")
+        .env("GOFLAGS", "-mod=mod")
+        .env("GOCACHE", target().join("go-cache"))
+        .status()
+        .await;
+    assert!(built.is_ok_and(|status| status.success()), "the Go sample does not build");
+    verifies(Command::new(binary)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rust_sample_verifies() {
+    verifies(Command::new(target().join("fanfare-receiver-example"))).await;
+}
+
+#[test]
+fn the_docs_show_the_samples_as_they_are() {
+    let docs = std::fs::read_to_string(root().join("docs/receive.md")).unwrap();
+    for (language, file) in
+        [("js", "node.mjs"), ("python", "python.py"), ("go", "go/main.go"), ("rust", "rust/src/main.rs")]
+    {
+        let sample = std::fs::read_to_string(root().join("docs/receivers").join(file)).unwrap();
+        let block = format!("```{language}\n{sample}```");
+        assert!(docs.contains(&block), "docs/receive.md does not show docs/receivers/{file} as it is");
+    }
+}
+
+/// Hands every delivery of a run to a script that verifies with a client library; it prints what it found wrong.
+async fn library_verifies(mut command: Command) {
+    let fanfare = Fanfare::start(&[]).await;
+    let receiver = Receiver::http(|request| Reply::Status(if request.index == 2 { 500 } else { 200 })).await;
+    let created =
+        fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1]})).await;
+    for event_type in FIVE {
+        fanfare.publish(event(event_type)).await;
+    }
+    fanfare.publish(json!({"type": "order.paid", "data": {"text": "¿Listo? 🎺 \"sí\" a/b\n<b>&amp;</b>"}})).await;
+    let requests = receiver.received(FIVE.len() + 2).await;
+    let run: Vec<Value> = requests
+        .iter()
+        .map(|request| {
+            let headers: serde_json::Map<_, _> = request
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())))
+                .collect();
+            json!({"headers": headers, "body": std::str::from_utf8(&request.body).unwrap()})
+        })
+        .collect();
+    let input = json!({"secret": created["secret"], "requests": run}).to_string();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.trim(), format!("verified {}, refused {} changed", requests.len(), requests.len()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standardwebhooks_for_node_verifies_every_delivery_of_a_run() {
+    let mut node = Command::new("node");
+    // Node looks for modules beside the script, so the script stands beside the installed ones.
+    let installed = target().join("../tools/node");
+    std::fs::copy(root().join("tests/clients/node/verify.mjs"), installed.join("verify.mjs")).unwrap();
+    node.arg(installed.join("verify.mjs"));
+    library_verifies(node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standardwebhooks_for_python_verifies_every_delivery_of_a_run() {
+    let mut python = Command::new(python());
+    python.arg(root().join("tests/clients/python/verify.py"));
+    library_verifies(python).await;
+}

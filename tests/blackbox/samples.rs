@@ -1,0 +1,35 @@
+//! Events and webhooks that several tests use.
+
+use fanfare_core::catalogue::Catalogue;
+use serde_json::{Value, json};
+
+/// The five events of a WhatsApp platform that everything began with.
+pub(crate) const FIVE: [&str; 5] = [
+    "whatsapp.message.received",
+    "whatsapp.message.delivered",
+    "whatsapp.message.read",
+    "whatsapp.message.failed",
+    "whatsapp.conversation.created",
+];
+
+/// The catalogue's sample of a type.
+pub(crate) fn sample(event_type: &str) -> Value {
+    let entries = Catalogue::builtin().entries();
+    let entry = entries.iter().find(|entry| entry.event_type.as_str() == event_type);
+    entry.unwrap_or_else(|| panic!("the catalogue has no {event_type}")).sample.clone()
+}
+
+/// An event with the catalogue's sample.
+pub(crate) fn event(event_type: &str) -> Value {
+    json!({"type": event_type, "data": sample(event_type)})
+}
+
+/// An event of a type of one's own.
+pub(crate) fn order(id: &str) -> Value {
+    json!({"id": id, "type": "order.paid", "data": {"order": id, "total": 12.5}})
+}
+
+/// A webhook for everything, tried again every second, three times.
+pub(crate) fn webhook(url: &str) -> Value {
+    json!({"url": url, "events": ["**"], "retry_schedule": [1, 1, 1]})
+}

@@ -1,0 +1,18 @@
+// Verifies every request of a run with the npm library `standardwebhooks`; a changed body must be refused.
+import { readFileSync } from "node:fs";
+import { Webhook } from "standardwebhooks";
+
+const { secret, requests } = JSON.parse(readFileSync(0, "utf8"));
+const webhook = new Webhook(secret);
+let refused = 0;
+for (const { headers, body } of requests) {
+  webhook.verify(body, headers);
+  // A receiver that parses first and serialises again before it verifies succeeds as well.
+  webhook.verify(JSON.stringify(JSON.parse(body)), headers);
+  try {
+    webhook.verify(body + " ", headers);
+  } catch {
+    refused += 1;
+  }
+}
+console.log(`verified ${requests.length}, refused ${refused} changed`);
