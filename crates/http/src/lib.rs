@@ -1,9 +1,14 @@
 //! The HTTP edge that ingest, the console and the admin listener share: a listener with bounds that drains on shutdown,
-//! problem details, authentication by API key.
+//! problem details, bodies read within bounds, authentication by API key.
 
 pub mod auth;
+pub mod body;
+pub mod fallback;
+pub mod json;
 pub mod problem;
 pub mod server;
 
-pub use auth::Caller;
+pub use auth::{Authenticator, Caller};
+pub use fallback::with_fallbacks;
+pub use json::JsonBody;
 pub use problem::Problem;

@@ -1,8 +1,19 @@
 //! Errors as RFC 9457 problem details: what happened, to what, and what to do.
+//!
+//! Every answer of Fanfare that is not a success is one of these, and every common case has a constructor here, so that
+//! one cause has one code, title and status wherever it comes up.
+
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use fanfare_core::api_key::Scope;
+use fanfare_core::ports::{StoreError, StoreErrorKind};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+
+/// The longest text in an error, in bytes: room for a list of all allowed names, none for a caller's megabytes.
+const MAX_ECHO_BYTES: usize = 1000;
 
 /// A problem, answered as `application/problem+json`.
 ///
@@ -20,7 +31,7 @@ pub struct Problem {
     /// Which fields are wrong and what is allowed.
     pub errors: Vec<FieldError>,
     /// Seconds after which to try again: the header `Retry-After`.
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
     /// The id of the resource that is in the way, as `existing_id`.
     pub existing_id: Option<String>,
 }
@@ -34,33 +45,208 @@ pub struct FieldError {
     pub message: String,
 }
 
+impl FieldError {
+    /// A field and what is wrong with it.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: shortened(field.into()), message: shortened(message.into()) }
+    }
+}
+
 impl Problem {
     /// A problem with a detail.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), errors: Vec::new(), retry_after: None, existing_id: None }
+        let detail = shortened(detail.into());
+        Self { status, code, title, detail, errors: Vec::new(), retry_after: None, existing_id: None }
     }
 
     /// 400: one field is wrong.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
-        let _ = (field.into(), message.into());
-        todo!()
+        Self::invalid_fields(vec![FieldError::new(field, message)])
     }
 
-    /// 404: there is no such thing in the caller's project.
+    /// 400: several fields are wrong. The detail is about the first of them.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        Self::about_fields(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", errors)
+    }
+
+    /// 400: the body is not JSON at all; `where_and_why` names line and column.
+    pub fn malformed_json(where_and_why: impl Into<String>) -> Self {
+        let errors = vec![FieldError::new("$", where_and_why)];
+        Self::about_fields(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON", errors)
+    }
+
+    /// 401: no key, an unknown one, or two that differ. Answered with `WWW-Authenticate: Bearer`.
+    pub fn unauthorized(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication is needed", detail)
+    }
+
+    /// 403: the key is known, but lacks a scope.
+    pub fn forbidden(needed: Scope) -> Self {
+        let scope = match needed {
+            Scope::Publish => "publish",
+            Scope::Read => "read",
+            Scope::Manage => "manage",
+        };
+        let detail = format!("this API key lacks the scope {scope}: use a key that has it");
+        Self::new(StatusCode::FORBIDDEN, "missing-scope", "The API key does not allow this", detail)
+    }
+
+    /// 404: there is no such thing in the caller's project. `what` is a noun such as `webhook`.
     pub fn not_found(what: &str) -> Self {
-        let _ = what;
-        todo!()
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is no such {what} in this project"))
     }
 
-    /// 503 from an engine's failure, with `Retry-After`; the cause goes to the log, not to the caller.
-    pub fn unavailable(error: &fanfare_core::ports::StoreError) -> Self {
-        let _ = error;
-        todo!()
+    /// 404: no route has this path.
+    pub fn no_route(path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-such-path",
+            "There is nothing at this path",
+            format!("no route is at {path}"),
+        )
+    }
+
+    /// 405: the path exists, but not with this method. What is allowed is in the header `Allow`.
+    pub fn method_not_allowed(method: &http::Method, path: &str) -> Self {
+        let detail = format!("{path} does not answer {method}; the methods it answers are in the header Allow");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here", detail)
+    }
+
+    /// 408: the body came too slowly.
+    pub fn body_timeout(allowed: Duration) -> Self {
+        let detail = format!("the body was not complete within {} s", allowed.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", "The body came too slowly", detail)
+    }
+
+    /// 409: something is in the way; `existing_id` names it.
+    pub fn conflict(code: &'static str, detail: impl Into<String>, existing_id: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::CONFLICT, code, "There is another one already", detail);
+        Self { existing_id: Some(existing_id.into()), ..problem }
+    }
+
+    /// 413: the body, or a field of it, is larger than `allowed` bytes.
+    pub fn payload_too_large(what: &str, allowed: usize) -> Self {
+        let message = format!("{what} may have at most {allowed} bytes");
+        Self::too_large(FieldError::new("$", message))
+    }
+
+    /// 413: a field is larger than it may be.
+    pub fn too_large(field: FieldError) -> Self {
+        Self::about_fields(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", vec![field])
+    }
+
+    /// 415: another content type or encoding. `field` is the header or JSON path that says which it is.
+    pub fn unsupported_media_type(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let errors = vec![FieldError::new(field, message)];
+        let title = "The content type is not supported";
+        Self::about_fields(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", title, errors)
+    }
+
+    /// 422: well-formed, but it cannot be done as asked.
+    pub fn unprocessable(code: &'static str, errors: Vec<FieldError>) -> Self {
+        Self::about_fields(StatusCode::UNPROCESSABLE_ENTITY, code, "This cannot be done as asked", errors)
+    }
+
+    /// 429: over a quota. `retry_after` is in seconds; 0 is answered as 1.
+    pub fn too_many_requests(detail: impl Into<String>, retry_after: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail).after(retry_after)
+    }
+
+    /// 503: there is no room for this now. `retry_after` is in seconds; 0 is answered as 1.
+    pub fn overloaded(detail: impl Into<String>, retry_after: u32) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Busy for the moment", detail).after(retry_after)
+    }
+
+    /// 500: a fault of ours. What it was goes to the log, not to the caller.
+    pub fn internal() -> Self {
+        let detail = "the server failed at this request; its log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    /// 503 from an engine's failure, with `Retry-After`; the cause goes to the log, not to the caller. A record that cannot be
+    /// read does not get better by waiting: that is a 500.
+    pub fn unavailable(error: &StoreError) -> Self {
+        let cause = fanfare_runtime::tasks::report(error);
+        let (code, detail, retry_after) = match error.kind {
+            StoreErrorKind::Unavailable => ("store-unavailable", "the store does not answer at the moment", 1),
+            StoreErrorKind::Full => ("store-full", "the store has no room until some is freed", 30),
+            StoreErrorKind::Lost => ("store-unavailable", "this moved to another process; ask again", 1),
+            StoreErrorKind::Corrupt => {
+                tracing::error!(%cause, "a request failed: what is stored cannot be read");
+                return Self::internal();
+            }
+        };
+        tracing::warn!(%cause, "a request was refused for now");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable for the moment", detail).after(retry_after)
+    }
+
+    /// The same with `Retry-After`, in seconds; 0 becomes 1, since "at once" invites a loop.
+    #[must_use]
+    pub fn after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds.max(1)), ..self }
+    }
+
+    fn about_fields(status: StatusCode, code: &'static str, title: &'static str, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.first() {
+            Some(first) => format!("{}: {}", first.field, first.message),
+            None => String::new(),
+        };
+        Self { errors, ..Self::new(status, code, title, detail) }
+    }
+}
+
+/// The text, cut at a character's end when it is longer than [`MAX_ECHO_BYTES`].
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_ECHO_BYTES {
+        let end = text.floor_char_boundary(MAX_ECHO_BYTES);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// The members of the answer, in the order of RFC 9457.
+#[derive(Serialize)]
+struct Members<'p> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'p str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'p [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    existing_id: Option<&'p str>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let members = Members {
+            r#type: format!("urn:fanfare:problem:{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+            existing_id: self.existing_id.as_deref(),
+        };
+        members.serialize(serializer)
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        todo!()
+        let body = serde_json::to_vec(&self).expect("a struct of texts and numbers always has a JSON form");
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fanfare\""));
+        }
+        response
     }
 }
+
+#[cfg(test)]
+mod tests;
