@@ -5,5 +5,5 @@
 pub mod address;
 pub mod url;
 
-pub use address::{AddressRefusal, EgressPolicy};
+pub use address::{AddressRefusal, ConnectRefusal, EgressPolicy};
 pub use url::{InvalidUrl, WebhookUrl};

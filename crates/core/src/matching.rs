@@ -1,10 +1,27 @@
 //! Which webhooks an event goes to: an index whose cost does not grow with the webhooks that do not match.
+//!
+//! A subscription to an exact type is found by one lookup of (project, type, source or any), a pattern by walking the
+//! project's trie of segments along the event's type. What was indexed of a webhook is kept with its id, so that
+//! replacing and removing it touch nothing else.
 
+mod postings;
+mod symbols;
+mod trie;
+
+#[cfg(test)]
+mod tests;
+
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventHeader;
 use crate::ids::WebhookId;
+use crate::pattern::EventPattern;
 use crate::webhook::Webhook;
+
+use postings::{Place, Postings};
+use symbols::{Symbol, Symbols};
+use trie::Trie;
 
 /// Why an event did not go to a webhook of its project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,15 +37,64 @@ pub enum NonMatch {
     Source,
 }
 
-/// Why the event does not go to this webhook; `None` if it does. The rule that the index must agree with.
+/// Why the event does not go to this webhook of its project; `None` if it does. The rule that the index must agree with.
+///
+/// Of several reasons it is the first of inactive, type, source. [`NonMatch::NotYetCreated`] is not its business: what
+/// asks it holds the webhook already.
 pub fn non_match(webhook: &Webhook, event: &EventHeader) -> Option<NonMatch> {
-    let _ = (webhook, event);
-    todo!()
+    if !webhook.active {
+        return Some(NonMatch::Inactive);
+    }
+    if !webhook.events.iter().any(|pattern| pattern.matches(&event.event_type)) {
+        return Some(NonMatch::Type);
+    }
+    let elsewhere = webhook.source.is_some() && webhook.source != event.source;
+    elsewhere.then_some(NonMatch::Source)
 }
 
 /// The index over the active webhooks of all projects.
+///
+/// Memory grows with the active webhooks and their patterns alone; whatever a webhook added is freed with it.
 #[derive(Debug, Default)]
-pub struct MatchIndex {}
+pub struct MatchIndex {
+    symbols: Symbols,
+    trie: Trie,
+    postings: Postings,
+    indexed: HashMap<WebhookId, Indexed>,
+}
+
+/// What is indexed of one webhook: all that its removal has to undo.
+#[derive(Debug)]
+struct Indexed {
+    project: Symbol,
+    source: Option<Symbol>,
+    places: Places,
+}
+
+/// Where a webhook is found, each place once. Most webhooks have one, which needs no allocation of its own.
+#[derive(Debug)]
+enum Places {
+    One(Place),
+    Several(Box<[Place]>),
+}
+
+impl Places {
+    fn as_slice(&self) -> &[Place] {
+        match self {
+            Places::One(place) => std::slice::from_ref(place),
+            Places::Several(places) => places,
+        }
+    }
+}
+
+impl From<Vec<Place>> for Places {
+    fn from(places: Vec<Place>) -> Self {
+        match places[..] {
+            [place] => Places::One(place),
+            _ => Places::Several(places.into_boxed_slice()),
+        }
+    }
+}
 
 impl MatchIndex {
     /// An empty index.
@@ -38,19 +104,66 @@ impl MatchIndex {
 
     /// Adds a webhook, or replaces what is indexed of it.
     pub fn insert(&mut self, webhook: &Webhook) {
-        let _ = webhook;
-        todo!()
+        self.remove(webhook.id);
+        if !webhook.active {
+            return;
+        }
+        let project = self.symbols.acquire(webhook.project.as_str());
+        let source = webhook.source.as_ref().map(|source| self.symbols.acquire(source.as_str()));
+        let mut patterns: Vec<&EventPattern> = webhook.events.iter().collect();
+        patterns.sort_unstable();
+        patterns.dedup();
+        // Different patterns have different places, so none is posted, and later removed, twice.
+        let places: Vec<Place> = patterns.into_iter().map(|pattern| self.place(project, pattern)).collect();
+        for place in &places {
+            self.postings.insert(*place, source, webhook.id);
+        }
+        self.indexed.insert(webhook.id, Indexed { project, source, places: places.into() });
     }
 
     /// Forgets a webhook.
     pub fn remove(&mut self, webhook: WebhookId) {
-        let _ = webhook;
-        todo!()
+        let Some(indexed) = self.indexed.remove(&webhook) else { return };
+        for place in indexed.places.as_slice() {
+            self.postings.remove(*place, indexed.source, webhook);
+            match *place {
+                Place::Exact { project: _, event_type } => self.symbols.release(event_type),
+                Place::End(node) | Place::Rest(node) => self.trie.release(node, &mut self.symbols),
+            }
+        }
+        self.symbols.release(indexed.project);
+        indexed.source.into_iter().for_each(|source| self.symbols.release(source));
     }
 
     /// Appends to `found` the webhooks that the event goes to, each once, in order of their id.
+    ///
+    /// Nothing is allocated but room in `found`.
     pub fn matches(&self, event: &EventHeader, found: &mut Vec<WebhookId>) {
-        let _ = (event, found);
-        todo!()
+        let Some(project) = self.symbols.get(event.project.as_str()) else { return };
+        let source = event.source.as_ref().and_then(|source| self.symbols.get(source.as_str()));
+        let before = found.len();
+        if let Some(event_type) = self.symbols.get(event.event_type.as_str()) {
+            self.postings.collect(Place::Exact { project, event_type }, source, found);
+        }
+        self.trie.walk(project, event.event_type.as_str(), &self.symbols, &mut |place| {
+            self.postings.collect(place, source, found);
+        });
+        found[before..].sort_unstable();
+        // A webhook found by two of its patterns stands there twice.
+        let mut kept = before;
+        for next in before..found.len() {
+            if kept == before || found[kept - 1] != found[next] {
+                found[kept] = found[next];
+                kept += 1;
+            }
+        }
+        found.truncate(kept);
+    }
+
+    fn place(&mut self, project: Symbol, pattern: &EventPattern) -> Place {
+        match pattern.exact() {
+            Some(event_type) => Place::Exact { project, event_type: self.symbols.acquire(event_type.as_str()) },
+            None => self.trie.acquire(project, pattern, &mut self.symbols),
+        }
     }
 }
