@@ -1,4 +1,5 @@
-//! Every metric that Fanfare has: its name, type, labels and help are said here and nowhere else.
+//! Every metric that Fanfare has: its name, type, labels and help are said here and nowhere else. (What the system says of
+//! the process, under everybody's names, is in `process.rs`.)
 //!
 //! Label sets are closed and every series starts at zero, so that a rate over a first occurrence is right. Nothing about
 //! one webhook, project or event is ever a label.
@@ -9,6 +10,8 @@ use prometheus::{
     Encoder as _, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+use crate::process::Process;
 
 /// From acceptance to a receiver's answer, and everything in it: 0.5 ms to 17 minutes.
 const SECONDS: &[f64] =
@@ -194,6 +197,9 @@ impl Metrics {
             .expect("the name is valid");
         build.with_label_values(&[version]).set(1);
         registry.register(Box::new(build)).expect("the name is distinct");
+        if let Some(process) = Process::new() {
+            registry.register(Box::new(process)).expect("the names are distinct");
+        }
         Self(Arc::new(all))
     }
 
