@@ -3,28 +3,29 @@
 //! Every connection goes to an address that the project's [`EgressPolicy`] allows, checked at the address connected to. No
 //! proxy, no redirects, no decompression; every size and time is bounded; an answer's body is read to a small cap.
 
+mod answer;
+mod classify;
+mod clients;
+mod config;
+mod post;
+mod probe;
+mod resolve;
+mod tls;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
-use fanfare_core::clock::Timestamp;
 use fanfare_core::egress::{EgressPolicy, WebhookUrl};
-use fanfare_core::ids::AttemptId;
 use fanfare_telemetry::Metrics;
 use http::HeaderMap;
-use serde::{Deserialize, Serialize};
 
-/// Bounds and roots of requests out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EgressConfig {
-    /// PEM file of certificate authorities to trust besides the built-in ones; empty for none.
-    pub ca_file: String,
-}
+pub use answer::Answer;
+pub use config::EgressConfig;
+pub use tls::EgressSetupError;
 
-/// Why the client could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum EgressSetupError {}
+use clients::Clients;
+use resolve::Lookups;
 
 /// A request to be made.
 #[derive(Clone, Debug)]
@@ -41,42 +42,17 @@ pub struct Outgoing<'a> {
     pub timeout: Duration,
 }
 
-/// What came of a request.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// Its class.
-    pub outcome: OutcomeClass,
-    /// The status, if an answer came.
-    pub status: Option<u16>,
-    /// What went wrong, in words, if no answer came.
-    pub error: Option<String>,
-    /// How long it took in all.
-    pub took: Duration,
-    /// How long its phases took.
-    pub phases: Phases,
-    /// The answer's headers.
-    pub headers: HeaderMap,
-    /// The start of the answer's body.
-    pub body: Snippet,
-}
-
-impl Answer {
-    /// The record of the attempt.
-    pub fn into_attempt(
-        self,
-        id: AttemptId,
-        number: u32,
-        at: Timestamp,
-        request_headers: Vec<(String, String)>,
-    ) -> Attempt {
-        let _ = (id, number, at, request_headers);
-        todo!()
-    }
-}
-
 /// The guarded client. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct Egress {}
+pub struct Egress(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: EgressConfig,
+    clients: Clients,
+    lookups: Arc<Lookups>,
+    metrics: Metrics,
+}
 
 impl Egress {
     /// Sets the client up.
@@ -84,19 +60,19 @@ impl Egress {
     /// # Errors
     /// When the certificate authorities cannot be read.
     pub fn new(config: &EgressConfig, metrics: Metrics) -> Result<Self, EgressSetupError> {
-        let _ = (config, metrics);
-        todo!()
+        let lookups = Lookups::new(config.dns_lookups, config.dns_timeout.get());
+        let roots = tls::roots(&config.ca_file)?;
+        let clients = Clients::new(config, &roots, &lookups)?;
+        Ok(Self(Arc::new(Shared { config: config.clone(), clients, lookups, metrics })))
     }
 
     /// Makes one POST. Never fails: whatever happens is an answer of some class.
     pub async fn post(&self, request: Outgoing<'_>) -> Answer {
-        let _ = request;
-        todo!()
+        post::post(&self.0, request).await
     }
 
     /// Looks a webhook's host up, to warn on create when it does not resolve. True for addresses.
     pub async fn resolves(&self, url: &WebhookUrl) -> bool {
-        let _ = url;
-        todo!()
+        url.address().is_some() || self.0.lookups.lookup(url.host()).await.is_ok()
     }
 }

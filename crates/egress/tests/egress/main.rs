@@ -1,0 +1,8 @@
+//! Requests out against receivers that misbehave: every outcome class, the guard, trust, and connection reuse.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
+
+mod guard;
+mod outcomes;
+mod pool;
+mod server;
+mod trust;
