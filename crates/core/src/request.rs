@@ -1,6 +1,6 @@
 //! The request that a receiver gets: its headers, in the order of the wire format, for one attempt.
 //!
-//! [`own_header`] says which headers a webhook may have besides. Nothing here panics on any header: what cannot be added
+//! [`check_own_header`] says which headers a webhook may have besides. Nothing here panics on any header: what cannot be added
 //! is left out.
 
 mod own_header;

@@ -1,6 +1,6 @@
 //! Which URLs a webhook may have.
 //!
-//! [`raw`] looks at the text as it was written, since a URL parser forgives what must not be forgiven here: it drops
+//! `raw` looks at the text as it was written, since a URL parser forgives what must not be forgiven here: it drops
 //! line breaks, turns backslashes round and reads `0x7f.1` as an address. What a name resolves to is judged when it is
 //! connected to, by [`EgressPolicy::check_connect`].
 
