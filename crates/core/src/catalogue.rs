@@ -1,4 +1,12 @@
-//! The catalogue of event types: title, explanation, scope, JSON Schema, sample, and where `source` and `subject` come from.
+//! The catalogue of event types: title, explanation, JSON Schema, sample, and where `source` and `subject` come from.
+//!
+//! It is data: the files beside this module and the samples in `vectors`, part of the build. Types that are not in it are
+//! accepted like any other; they only have no defaults, no schema and no sample.
+
+mod files;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -29,12 +37,27 @@ pub struct CatalogueEntry {
 #[derive(Debug)]
 pub struct Catalogue {
     entries: Vec<CatalogueEntry>,
+    /// Where in `entries` a type is.
+    places: HashMap<EventType, usize>,
 }
 
 impl Catalogue {
     /// The catalogue of this build, read once.
     pub fn builtin() -> &'static Catalogue {
-        todo!()
+        static BUILTIN: LazyLock<Catalogue> = LazyLock::new(|| {
+            let types = include_str!("catalogue/types.json");
+            let definitions = include_str!("catalogue/definitions.json");
+            let samples = include_str!("../vectors/samples.json");
+            // Proven by `tests/catalogue.rs`: the files are fixed when this is compiled, and reading them has no other input.
+            let entries = files::read(types, definitions, samples).expect("the catalogue's files are well-formed");
+            Catalogue::new(entries)
+        });
+        &BUILTIN
+    }
+
+    fn new(entries: Vec<CatalogueEntry>) -> Self {
+        let places = entries.iter().enumerate().map(|(place, entry)| (entry.event_type.clone(), place)).collect();
+        Self { entries, places }
     }
 
     /// Every entry, in the order of the catalogue.
@@ -44,7 +67,6 @@ impl Catalogue {
 
     /// The entry of a type.
     pub fn get(&self, event_type: &EventType) -> Option<&CatalogueEntry> {
-        let _ = event_type;
-        todo!()
+        self.places.get(event_type).and_then(|place| self.entries.get(*place))
     }
 }

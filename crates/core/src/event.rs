@@ -3,8 +3,10 @@
 //! [`json`] and [`binary`] read the two forms in which events arrive; what they return is complete and needs no further
 //! check. The content hash tells a repeated publish from another event under the same id.
 
+mod attributes;
 pub mod binary;
 pub mod json;
+mod media_type;
 
 use std::collections::BTreeMap;
 use std::fmt;

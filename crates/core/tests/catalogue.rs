@@ -1,0 +1,106 @@
+//! The catalogue of this build: that it can be read, and that its schemas, samples and pointers agree with each other.
+
+use std::collections::HashSet;
+
+use fanfare_core::catalogue::Catalogue;
+use fanfare_core::event::EventType;
+use fanfare_core::normalise::normalise;
+use serde_json::Value;
+
+fn validator(schema: &Value) -> jsonschema::Validator {
+    assert!(jsonschema::draft202012::meta::is_valid(schema), "{schema}");
+    jsonschema::draft202012::new(schema).expect("the schema is valid")
+}
+
+#[test]
+fn it_has_exactly_the_types_of_the_samples() {
+    let samples: serde_json::Map<String, Value> =
+        serde_json::from_str(include_str!("../vectors/samples.json")).unwrap();
+    let catalogue = Catalogue::builtin();
+    let types: HashSet<&str> = catalogue.entries().iter().map(|entry| entry.event_type.as_str()).collect();
+    assert_eq!(types, samples.keys().map(String::as_str).collect());
+    for entry in catalogue.entries() {
+        let found = catalogue.get(&entry.event_type).unwrap();
+        assert_eq!(found.event_type, entry.event_type);
+        assert_eq!(found.sample, samples[entry.event_type.as_str()]);
+        assert!(!entry.title.is_empty() && !entry.description.is_empty() && !entry.description.contains('\n'));
+    }
+    assert!(catalogue.get(&EventType::new("whatsapp.message").unwrap()).is_none());
+}
+
+#[test]
+fn every_sample_is_valid_and_no_longer_so_without_a_required_field() {
+    for entry in Catalogue::builtin().entries() {
+        let validator = validator(&entry.schema);
+        if let Err(error) = validator.validate(&entry.sample) {
+            panic!("{}: {error} at {}", entry.event_type, error.instance_path());
+        }
+        let optional: &[&str] = match entry.event_type.as_str() {
+            "whatsapp.account.restricted" => &["restrictions"],
+            "workflow.execution.handoff" => &["tracking_id", "channel", "whatsapp_conversation_id"],
+            _ => &[],
+        };
+        for field in entry.sample.as_object().unwrap().keys() {
+            let mut without = entry.sample.clone();
+            without.as_object_mut().unwrap().shift_remove(field);
+            let required = !validator.is_valid(&without);
+            assert_eq!(required, !optional.contains(&field.as_str()), "{}: {field}", entry.event_type);
+        }
+        for field in ["message", "conversation", "contact", "project", "customer"] {
+            let mut without = entry.sample.clone();
+            if let Some(part) = without[field].as_object_mut() {
+                part.shift_remove("id");
+                assert!(!validator.is_valid(&without), "{}: {field}.id", entry.event_type);
+            }
+        }
+        assert!(!validator.is_valid(&Value::Array(vec![])), "{}", entry.event_type);
+    }
+}
+
+#[test]
+fn a_schema_refuses_what_its_type_excludes_and_takes_what_is_new() {
+    for (event_type, pointer, wrong) in [
+        ("whatsapp.message.received", "/message/kapso/direction", Value::from("outbound")),
+        ("whatsapp.message.received", "/message/timestamp", 1_765_000_000.into()),
+        ("whatsapp.message.received", "/message/text", Value::from("Is my order ready?")),
+        ("whatsapp.message.sent", "/message/kapso/status", "read".into()),
+        ("whatsapp.message.delivered", "/message/kapso/processing_status", "pending".into()),
+        ("whatsapp.message.failed", "/message/kapso/statuses/1/status", "sent".into()),
+        ("whatsapp.conversation.ended", "/conversation/status", "active".into()),
+        ("whatsapp.conversation.inactive", "/inactivity/minutes", 0.into()),
+        ("whatsapp.contact.marketing_preference_changed", "/marketing_preference/status", "paused".into()),
+        ("whatsapp.phone_number.disconnected", "/connection_type", "shared".into()),
+        ("workflow.execution.handoff", "/handoff/source", "human".into()),
+    ] {
+        let entry = Catalogue::builtin().get(&EventType::new(event_type).unwrap()).unwrap();
+        let validator = validator(&entry.schema);
+        let mut sample = entry.sample.clone();
+        *sample.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!validator.is_valid(&sample), "{event_type} takes another {pointer}");
+
+        let mut sample = entry.sample.clone();
+        sample["a_field_of_next_year"] = true.into();
+        assert!(validator.is_valid(&sample), "{event_type} is closed");
+    }
+}
+
+#[test]
+fn the_pointers_lead_to_text_in_every_sample() {
+    for entry in Catalogue::builtin().entries() {
+        for (field, pointer) in
+            [("/phone_number_id", &entry.source_pointer), ("/conversation/id", &entry.subject_pointer)]
+        {
+            let there = entry.sample.pointer(field).is_some();
+            assert_eq!(pointer.as_deref(), there.then_some(field), "{}", entry.event_type);
+            assert!(!there || entry.sample.pointer(field).is_some_and(Value::is_string), "{}", entry.event_type);
+        }
+    }
+}
+
+#[test]
+fn a_sample_goes_out_as_it_is_shown() {
+    for entry in Catalogue::builtin().entries() {
+        let written = entry.sample.to_string();
+        assert_eq!(normalise(written.as_bytes(), "$").unwrap(), written.as_bytes(), "{}", entry.event_type);
+    }
+}
