@@ -27,8 +27,8 @@ impl Timestamp {
     pub const EPOCH: Timestamp = Timestamp(0);
     /// The earliest time that has a text form, in milliseconds: 0000-01-01T00:00:00.000Z.
     const MIN_MILLIS: i64 = -62_167_219_200_000;
-    /// The latest time that has a text form, in milliseconds: 9999-12-31T23:59:59.999Z.
-    const MAX_MILLIS: i64 = 253_402_300_799_999;
+    /// The latest time that has a text form here, in milliseconds: 9999-12-30T22:00:00.000Z, which leaves room for any offset.
+    const MAX_MILLIS: i64 = 253_402_207_200_000;
 
     /// A timestamp from milliseconds since the Unix epoch; held to the years 0000 to 9999.
     pub fn from_millis(millis: i64) -> Self {
@@ -50,7 +50,7 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// This point in time moved later by `by`, at most to the end of the year 9999.
+    /// This point in time moved later by `by`, at most to the last day of the year 9999.
     pub fn after(self, by: Duration) -> Self {
         Self::from_millis(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
@@ -167,7 +167,7 @@ mod tests {
     fn arithmetic_saturates() {
         let end = Timestamp::from_millis(i64::MAX);
         assert_eq!(end.after(Duration::MAX), end);
-        assert_eq!(end.to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(end.to_string(), "9999-12-30T22:00:00.000Z");
         assert_eq!(Timestamp::EPOCH.since(end), Duration::ZERO);
     }
 }
