@@ -1,4 +1,21 @@
 //! The management API: webhooks, event types, events, deliveries, retries.
+//!
+//! What is read of webhooks is as new as every change that was answered before, by whichever process; what is read of
+//! events and deliveries comes from the read model, which follows by moments. Everything of another project is 404.
+
+pub mod config;
+
+mod api;
+mod audit;
+mod deliveries;
+mod event_types;
+mod events;
+mod input;
+mod paging;
+mod retry;
+mod routes;
+mod sweep;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -8,14 +25,10 @@ use fanfare_core::ports::{ConfigStore, DeliveryQueue, EventLog, Journal};
 use fanfare_core::seal::SealingKey;
 use fanfare_egress::Egress;
 use fanfare_history::History;
-use fanfare_runtime::Registry;
+use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
-use serde::{Deserialize, Serialize};
 
-/// The console's bounds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ConsoleConfig {}
+pub use config::ConsoleConfig;
 
 /// What the console works with.
 #[derive(Clone, Debug)]
@@ -42,8 +55,15 @@ pub struct Console {
 
 impl Console {
     /// The routes under `/v1` but `POST /v1/events`.
-    pub fn router(self, clock: Arc<dyn Clock>, metrics: Metrics) -> Router {
-        let _ = (clock, metrics);
-        todo!()
+    ///
+    /// The console has no metrics of its own so far; its test deliveries are counted by the egress.
+    pub fn router(self, clock: Arc<dyn Clock>, _metrics: Metrics) -> Router {
+        routes::routes(api::Api::new(self, clock))
+    }
+
+    /// Starts the task that finishes deletions which a crash cut off.
+    pub fn start(&self, clock: Arc<dyn Clock>, tasks: &Tasks) {
+        let (console, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn("console-sweep", async move { sweep::run(console, &*clock, &shutdown).await });
     }
 }

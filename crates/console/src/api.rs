@@ -1,0 +1,123 @@
+//! What all handlers share: the console's parts, the caller, a configuration that is fresh enough, new ids.
+
+use std::sync::Arc;
+
+use fanfare_core::api_key::Scope;
+use fanfare_core::clock::Clock;
+use fanfare_core::egress::EgressPolicy;
+use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ports::config_store::Group;
+use fanfare_history::HistoryError;
+use fanfare_http::{Authenticator, Caller, Problem};
+use fanfare_runtime::registry::ServedWebhook;
+use http::HeaderMap;
+use ulid::Ulid;
+
+use crate::Console;
+use crate::webhooks::target::TargetLocks;
+use crate::webhooks::test::TestSlots;
+
+/// See the [module](self).
+pub(crate) struct Api {
+    /// The parts.
+    pub(crate) console: Console,
+    /// The time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Held while a webhook's (project, source, URL) is checked and taken.
+    pub(crate) targets: TargetLocks,
+    /// Knows who calls.
+    authenticator: Authenticator,
+    /// The test deliveries under way.
+    pub(crate) tests: TestSlots,
+}
+
+impl Api {
+    /// Ready to answer.
+    pub(crate) fn new(console: Console, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let tests = TestSlots::new(console.config.max_tests_per_project);
+        let (registry, store) = (Arc::clone(&console.registry), Arc::clone(&console.store));
+        let authenticator = Authenticator::new(registry, store, Arc::clone(&clock));
+        Arc::new(Self { console, clock, targets: TargetLocks::new(), authenticator, tests })
+    }
+
+    /// Who calls, if the key has the scope. A key that was made a moment ago, in another process, is known too.
+    ///
+    /// # Errors
+    /// 401 without a key or with an unknown one, 403 without the scope, 503 when the store does not answer.
+    pub(crate) async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        self.authenticator.authenticate(headers, scope).await
+    }
+
+    /// Waits until this process's copy of a group is at least as new as every change that was answered before.
+    ///
+    /// # Errors
+    /// 503 when the store does not answer, or the copy is not there in time.
+    pub(crate) async fn fresh(&self, group: Group) -> Result<(), Problem> {
+        let registry = &self.console.registry;
+        tokio::select! {
+            refreshed = registry.refresh(&*self.console.store, group) => match refreshed {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Problem::unavailable(&error)),
+            },
+            () = self.clock.sleep(self.console.config.refresh_wait.get()) => {
+                Err(Problem::overloaded("the configuration is not up to date yet; try again", 1))
+            }
+        }
+    }
+
+    /// A webhook of the project, as it was left by every change that was answered before.
+    ///
+    /// # Errors
+    /// 404 when the project has no webhook of this id, 503 when the store does not answer.
+    pub(crate) async fn webhook(&self, project: &ProjectId, id: &str) -> Result<Arc<ServedWebhook>, Problem> {
+        let id = webhook_id(id)?;
+        self.fresh(Group::Config).await?;
+        self.fresh(Group::State).await?;
+        let found = self.console.registry.webhook(id).filter(|served| served.webhook.project == *project);
+        found.ok_or_else(no_webhook)
+    }
+
+    /// What the project's webhooks may connect to.
+    pub(crate) fn policy(&self, project: &ProjectId) -> EgressPolicy {
+        self.console.registry.project(project).map(|served| served.egress.clone()).unwrap_or_default()
+    }
+
+    /// A new webhook's id: UUIDv7 of the clock's time.
+    pub(crate) fn new_webhook_id(&self) -> WebhookId {
+        let millis = u64::try_from(self.clock.now().as_millis()).unwrap_or_default();
+        let random: [u8; 10] = rand::random();
+        WebhookId::from_uuid(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// A new ULID of the clock's time.
+    pub(crate) fn new_ulid(&self) -> Ulid {
+        let millis = u64::try_from(self.clock.now().as_millis()).unwrap_or_default();
+        Ulid::from_parts(millis, rand::random())
+    }
+}
+
+/// Reads a webhook's id; what is not one names no webhook.
+///
+/// # Errors
+/// 404.
+pub(crate) fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+    text.parse().map_err(|_| no_webhook())
+}
+
+/// 404 for a webhook, another project's included: that it exists is nobody else's business.
+pub(crate) fn no_webhook() -> Problem {
+    Problem::not_found("webhook")
+}
+
+/// 503 after many others changed the same thing at the same time.
+pub(crate) fn contended(what: &str) -> Problem {
+    let detail = format!("the {what} was changed by others at the same time, again and again; try again");
+    Problem::overloaded(detail, 1)
+}
+
+/// 503 when the read model does not answer; the cause goes to the log.
+pub(crate) fn history_failed(error: &HistoryError) -> Problem {
+    tracing::error!(error = %fanfare_runtime::tasks::report(error), "the read model could not be read");
+    let detail = "what is known of events and deliveries cannot be read for now; try again";
+    Problem::overloaded(detail, 1)
+}

@@ -1,0 +1,131 @@
+//! `GET /v1/events/{id}`: an event with its data, the deliveries it became, and the webhooks it did not go to.
+//!
+//! The read model follows the pipeline by moments: right after its acceptance an event is in the log alone, and is answered
+//! from there as pending. The data comes from the log and is null once it is no longer retained.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use fanfare_core::api_key::Scope;
+use fanfare_core::clock::Timestamp;
+use fanfare_core::event::{Event, EventHeader, EventType, Extensions, Source, Subject};
+use fanfare_core::ids::{EventId, WebhookId};
+use fanfare_core::matching::NonMatch;
+use fanfare_history::EventRow;
+use fanfare_http::Problem;
+use http::HeaderMap;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::api::{Api, history_failed};
+use crate::deliveries::view::DeliveryView;
+
+/// How far an event has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum EventStatus {
+    /// Accepted; not yet known to be fanned out.
+    Pending,
+    /// Matched; its deliveries and non-matches are complete.
+    FannedOut,
+}
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView {
+    id: EventId,
+    #[serde(rename = "type")]
+    event_type: EventType,
+    source: Option<Source>,
+    subject: Option<Subject>,
+    time: Timestamp,
+    expirytime: Option<Timestamp>,
+    accepted_at: Timestamp,
+    extensions: Extensions,
+    status: EventStatus,
+    fanned_out_at: Option<Timestamp>,
+    data_bytes: u64,
+    data: Option<Box<RawValue>>,
+    deliveries: Vec<DeliveryView>,
+    deliveries_total: u64,
+    non_matches: Vec<NonMatchView>,
+    non_matches_total: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct NonMatchView {
+    webhook_id: WebhookId,
+    reason: NonMatch,
+}
+
+/// One event.
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Json<EventView>, Problem> {
+    let caller = api.caller(&headers, Scope::Read).await?;
+    let id = EventId::new(id).map_err(|_| Problem::not_found("event"))?;
+    // The log first: an event that moves on between the two reads is found in one of them.
+    let logged = api.console.log.get(caller.project(), &id).await.map_err(|error| Problem::unavailable(&error))?;
+    let row = api.console.history.event(caller.project(), &id).await.map_err(|error| history_failed(&error))?;
+    let view = match (row, logged) {
+        (Some(row), logged) => EventView::fanned_out(row, data(logged.as_ref())?),
+        (None, Some(event)) => EventView::pending(&event.header, data(Some(&event))?, event.data.len()),
+        (None, None) => return Err(Problem::not_found("event")),
+    };
+    Ok(Json(view))
+}
+
+/// The data as it is sent, byte for byte.
+fn data(event: Option<&Event>) -> Result<Option<Box<RawValue>>, Problem> {
+    let Some(event) = event else { return Ok(None) };
+    serde_json::from_slice(&event.data).map(Some).map_err(|error| {
+        tracing::error!(event = %event.header.id, %error, "an event's stored data is not JSON");
+        Problem::internal()
+    })
+}
+
+impl EventView {
+    fn pending(header: &EventHeader, data: Option<Box<RawValue>>, bytes: usize) -> Self {
+        let EventHeader { project: _, id, event_type, source, subject, time, expires_at, accepted_at, extensions } =
+            header.clone();
+        Self {
+            id,
+            event_type,
+            source,
+            subject,
+            time,
+            expirytime: expires_at,
+            accepted_at,
+            extensions,
+            status: EventStatus::Pending,
+            fanned_out_at: None,
+            data_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            data,
+            deliveries: Vec::new(),
+            deliveries_total: 0,
+            non_matches: Vec::new(),
+            non_matches_total: 0,
+        }
+    }
+
+    fn fanned_out(row: EventRow, data: Option<Box<RawValue>>) -> Self {
+        let non_matches =
+            row.non_matches.into_iter().map(|(webhook_id, reason)| NonMatchView { webhook_id, reason }).collect();
+        Self {
+            status: EventStatus::FannedOut,
+            fanned_out_at: Some(row.fanned_out_at),
+            data_bytes: row.data_bytes,
+            deliveries: row.deliveries.into_iter().map(DeliveryView::from).collect(),
+            deliveries_total: row.deliveries_total,
+            non_matches,
+            non_matches_total: row.non_matches_total,
+            ..Self::pending(&row.event, data, 0)
+        }
+    }
+}

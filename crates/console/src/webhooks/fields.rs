@@ -1,0 +1,211 @@
+//! The fields of a webhook that its owner sets, as create and update read them.
+
+use std::collections::HashSet;
+
+use fanfare_core::egress::{EgressPolicy, WebhookUrl};
+use fanfare_core::event::Source;
+use fanfare_core::pattern::EventPattern;
+use fanfare_core::retry::RetrySchedule;
+use fanfare_core::secret::Secret;
+use fanfare_core::webhook::{AttemptTimeout, PayloadVersion};
+use fanfare_http::Problem;
+use serde_json::Value;
+
+use super::headers::{self, GivenHeader};
+use crate::input::body::{kind, member, take, text, truth};
+use crate::input::{Given, Object, Wrong};
+
+/// The most patterns a webhook may subscribe to.
+pub(crate) const MAX_EVENTS: usize = 100;
+/// The most characters of a description.
+pub(crate) const MAX_DESCRIPTION: usize = 512;
+/// The most bytes of a URL, as most servers take it.
+pub(crate) const MAX_URL: usize = 2048;
+
+/// What an owner may set.
+const SETTABLE: [&str; 10] = [
+    "url",
+    "events",
+    "source",
+    "description",
+    "active",
+    "headers",
+    "payload_version",
+    "retry_schedule",
+    "timeout_seconds",
+    "secret",
+];
+/// What reads show beside that.
+const READ_ONLY: [&str; 9] =
+    ["id", "state", "paused_at", "paused_reason", "secret_last4", "created_at", "updated_at", "warnings", "project"];
+/// What a webhook is going to have. Refused for now: a field that is taken and does nothing would be a promise broken.
+const NOT_YET: [&str; 8] = [
+    "filter",
+    "ordering",
+    "rate_limit",
+    "buffer_enabled",
+    "buffer_window_seconds",
+    "max_buffer_size",
+    "buffer_events",
+    "inactivity_minutes",
+];
+
+/// What the fields are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A new webhook: `url` and `events` are required, null is as good as nothing.
+    Create,
+    /// A change, by JSON merge patch: null resets what has a default.
+    Update,
+}
+
+/// The fields. No `Debug`: some are secrets.
+pub(crate) struct WebhookFields {
+    /// Where it is sent.
+    pub(crate) url: Given<WebhookUrl>,
+    /// What it subscribes to.
+    pub(crate) events: Given<Vec<EventPattern>>,
+    /// The source it is limited to.
+    pub(crate) source: Given<Source>,
+    /// Its owner's words.
+    pub(crate) description: Given<String>,
+    /// Whether it is active.
+    pub(crate) active: Given<bool>,
+    /// Its own headers.
+    pub(crate) headers: Given<Vec<GivenHeader>>,
+    /// The shape of its bodies.
+    pub(crate) payload_version: Given<PayloadVersion>,
+    /// When a failed delivery is tried again.
+    pub(crate) retry_schedule: Given<RetrySchedule>,
+    /// How long one attempt may take.
+    pub(crate) timeout: Given<AttemptTimeout>,
+    /// Its signing secret.
+    pub(crate) secret: Given<Secret>,
+}
+
+impl WebhookFields {
+    /// No field given.
+    pub(crate) fn none() -> Self {
+        Self {
+            url: Given::Absent,
+            events: Given::Absent,
+            source: Given::Absent,
+            description: Given::Absent,
+            active: Given::Absent,
+            headers: Given::Absent,
+            payload_version: Given::Absent,
+            retry_schedule: Given::Absent,
+            timeout: Given::Absent,
+            secret: Given::Absent,
+        }
+    }
+
+    /// Reads all fields and checks each; the URL also against what the project's webhooks may connect to.
+    ///
+    /// # Errors
+    /// 400 with every field that is wrong.
+    pub(crate) fn read(object: &Object, purpose: Purpose, policy: &EgressPolicy) -> Result<Self, Problem> {
+        let mut fields = Self::none();
+        let mut wrong = Wrong::new();
+        for (name, value) in object.fields() {
+            fields.read_one(name, value, purpose, policy, &mut wrong);
+        }
+        if purpose == Purpose::Create {
+            for required in ["url", "events"] {
+                if !object.has(required) {
+                    wrong.at(format!("$.{required}"), "is required");
+                }
+            }
+        }
+        wrong.refuse()?;
+        Ok(fields)
+    }
+
+    fn read_one(&mut self, name: &str, value: &Value, purpose: Purpose, policy: &EgressPolicy, wrong: &mut Wrong) {
+        let at = member("$", name);
+        let required = matches!((name, purpose), ("url" | "events", _) | ("active", Purpose::Update));
+        if required && value.is_null() {
+            wrong.at(at, "must not be null");
+            return;
+        }
+        match name {
+            "url" => self.url = take(value, &at, wrong, |value| url(value, policy)),
+            "events" => self.events = events(value, wrong),
+            "source" => {
+                self.source = take(value, &at, wrong, |value| {
+                    Source::new(text(value)?).map_err(|_| format!("must be {}", Source::ALLOWED))
+                });
+            }
+            "description" => self.description = take(value, &at, wrong, description),
+            "active" => self.active = take(value, &at, wrong, truth),
+            "headers" => self.headers = headers::read(value, wrong),
+            "payload_version" => self.payload_version = take(value, &at, wrong, payload_version),
+            "retry_schedule" => self.retry_schedule = take(value, &at, wrong, retry_schedule),
+            "timeout_seconds" => self.timeout = take(value, &at, wrong, timeout),
+            "secret" if purpose == Purpose::Create => self.secret = take(value, &at, wrong, secret),
+            "secret" => wrong.at(at, "cannot be changed; rotating a secret is not available yet"),
+            name if NOT_YET.contains(&name) => wrong.at(at, "is not available yet"),
+            name if READ_ONLY.contains(&name) => wrong.at(at, "is read-only"),
+            name => wrong.unknown(at, name, &SETTABLE),
+        }
+    }
+}
+
+fn url(value: &Value, policy: &EgressPolicy) -> Result<WebhookUrl, String> {
+    let text = text(value)?;
+    if text.len() > MAX_URL {
+        return Err(format!("must have at most {MAX_URL} bytes"));
+    }
+    let url = WebhookUrl::parse(text).map_err(|error| error.to_string())?;
+    url.check(policy).map_err(|error| error.to_string())?;
+    Ok(url)
+}
+
+fn events(value: &Value, wrong: &mut Wrong) -> Given<Vec<EventPattern>> {
+    let Value::Array(items) = value else {
+        wrong.at("$.events", format!("must be an array of event types or patterns, not {}", kind(value)));
+        return Given::Absent;
+    };
+    if items.is_empty() || items.len() > MAX_EVENTS {
+        wrong.at("$.events", format!("must have 1 to {MAX_EVENTS} event types or patterns"));
+        return Given::Absent;
+    }
+    let mut seen = HashSet::new();
+    let mut patterns = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let parsed = text(item).and_then(|text| EventPattern::new(text).map_err(|error| error.to_string()));
+        match parsed {
+            Ok(pattern) if seen.insert(pattern.clone()) => patterns.push(pattern),
+            Ok(_) => wrong.at(format!("$.events[{index}]"), "is there twice"),
+            Err(message) => wrong.at(format!("$.events[{index}]"), message),
+        }
+    }
+    Given::Value(patterns)
+}
+
+fn description(value: &Value) -> Result<String, String> {
+    let text = text(value)?;
+    let allowed = text.chars().count() <= MAX_DESCRIPTION;
+    allowed.then(|| text.to_owned()).ok_or_else(|| format!("must have at most {MAX_DESCRIPTION} characters"))
+}
+
+fn payload_version(value: &Value) -> Result<PayloadVersion, String> {
+    match text(value)? {
+        "v2" => Ok(PayloadVersion::V2),
+        "v1" => Err("`v1` is not available yet; use `v2`".to_owned()),
+        _ => Err("must be `v2`".to_owned()),
+    }
+}
+
+fn retry_schedule(value: &Value) -> Result<RetrySchedule, String> {
+    serde_json::from_value(value.clone()).map_err(|_| format!("must be {}", RetrySchedule::ALLOWED))
+}
+
+fn timeout(value: &Value) -> Result<AttemptTimeout, String> {
+    let timeout = value.as_u64().and_then(AttemptTimeout::from_seconds);
+    timeout.ok_or_else(|| format!("must be {}", AttemptTimeout::ALLOWED))
+}
+
+fn secret(value: &Value) -> Result<Secret, String> {
+    Secret::new(text(value)?.to_owned()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,131 @@
+//! `PATCH /v1/webhooks/{id}`: JSON merge patch. Absent fields stay, null resets what has a default, `headers` replaces the
+//! whole set (a value given as the mask keeps the one that is there).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use fanfare_core::api_key::Scope;
+use fanfare_core::clock::Timestamp;
+use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ports::config_store::{Changed, Expected, Record};
+use fanfare_core::seal::SealingKey;
+use fanfare_core::webhook::Webhook;
+use fanfare_http::Problem;
+use http::HeaderMap;
+use serde::Serialize;
+
+use super::fields::{Purpose, WebhookFields};
+use super::view::WebhookView;
+use super::{activate, headers, stored, target, warnings};
+use crate::api::{Api, contended};
+use crate::audit;
+use crate::input::{Given, Object};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub(crate) struct Updated {
+    #[serde(flatten)]
+    webhook: WebhookView,
+    warnings: Vec<String>,
+}
+
+/// Changes a webhook. From the answer on, every event accepted is matched against what it is now.
+///
+/// # Errors
+/// 400 with every wrong field, 401, 403, 404, 409 for a source and URL that are taken, 413, 503.
+pub(crate) async fn patch(
+    State(api): State<Arc<Api>>,
+    request_headers: HeaderMap,
+    Path(id): Path<String>,
+    body: Body,
+) -> Result<Json<Updated>, Problem> {
+    let caller = api.caller(&request_headers, Scope::Manage).await?;
+    let project = caller.project();
+    let id = api.webhook(project, &id).await?.webhook.id;
+    let object = Object::read(&request_headers, body, api.console.config.max_body_bytes).await?;
+    let fields = WebhookFields::read(&object, Purpose::Update, &api.policy(project))?;
+    let warnings = match &fields.url {
+        Given::Value(url) => warnings::about_host(&api, url).await.into_iter().collect(),
+        Given::Absent | Given::Null => Vec::new(),
+    };
+    let webhook = change(&api, project, id, &fields).await?;
+    audit::line(&caller, audit::Act::Updated, id);
+    Ok(Json(Updated { webhook, warnings }))
+}
+
+/// Changes a webhook's record by compare-and-set, and shows it as it is then.
+///
+/// Where the change activates it, the order is: 1. the gate goes to releasing, so that what stands behind it is not
+/// overtaken; 2. the record says active; 3. the journal is told. A crash after 1 leaves the webhook inactive, which holds
+/// everything as before; after 2, active, and only the journal is not told of the gate until its owner lowers it. Asking
+/// again completes either.
+///
+/// # Errors
+/// 400, 404, 409, 503.
+pub(crate) async fn change(
+    api: &Api,
+    project: &ProjectId,
+    id: WebhookId,
+    fields: &WebhookFields,
+) -> Result<WebhookView, Problem> {
+    let store = &*api.console.store;
+    let activates = matches!(fields.active, Given::Value(true));
+    let _held = api.targets.hold(project).await;
+    for _ in 0..stored::TRIES {
+        let (current, revision) = stored::webhook(store, project, id).await?;
+        let changed = merge(&api.console.key, &current, fields, api.clock.now())?;
+        if (&changed.url, &changed.source) != (&current.url, &current.source) {
+            target::check(api, &changed).await?;
+        }
+        if activates {
+            activate::release(api, &current).await?;
+        }
+        if changed != current {
+            let put = store.put(Record::Webhook(changed.clone()), Expected::At(revision)).await;
+            match put.map_err(|error| Problem::unavailable(&error))? {
+                Changed::Done(_) => {}
+                Changed::Conflict => continue,
+            }
+        }
+        if activates {
+            activate::journal(api, id).await?;
+        }
+        let health = stored::health(store, id).await.map_err(|error| Problem::unavailable(&error))?;
+        return Ok(WebhookView::new(&changed, health.as_ref().map(|(health, _)| health)));
+    }
+    Err(contended("webhook"))
+}
+
+/// The webhook with the fields that are given; the same as before if they say nothing new.
+fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Timestamp) -> Result<Webhook, Problem> {
+    let headers = match &fields.headers {
+        Given::Absent => current.headers.clone(),
+        Given::Null => Vec::new(),
+        Given::Value(given) => headers::seal(given, &current.headers, current.id, key, &mut rand::rng())?,
+    };
+    let active = fields.active.or(&current.active);
+    let mut changed = Webhook {
+        id: current.id,
+        project: current.project.clone(),
+        url: fields.url.or(&current.url),
+        events: fields.events.or(&current.events),
+        source: fields.source.merged_option(&current.source),
+        description: fields.description.merged_option(&current.description),
+        active,
+        inactive_since: if active { None } else { current.inactive_since.or(Some(now)) },
+        headers,
+        payload_version: fields.payload_version.merged(&current.payload_version),
+        retry_schedule: fields.retry_schedule.merged(&current.retry_schedule),
+        timeout: fields.timeout.merged(&current.timeout),
+        secret: current.secret.clone(),
+        secret_last4: current.secret_last4.clone(),
+        created_at: current.created_at,
+        updated_at: current.updated_at,
+    };
+    if changed != *current {
+        changed.updated_at = now;
+    }
+    Ok(changed)
+}
