@@ -42,7 +42,8 @@ pub struct ServerConfig {
     /// 30 s: 8 MiB at 2.3 Mbit/s.
     #[serde(deserialize_with = "not_zero")]
     pub body_timeout: Span,
-    /// The most bytes of a request's header, 8 KiB to 1 MiB. Default 32 KiB: room for binary mode with all attributes.
+    /// The most bytes of a request's header, 8 KiB to 1 MiB. Default 64 KiB: room for binary mode with all 32 extension
+    /// attributes.
     #[serde(deserialize_with = "header_bytes")]
     pub max_header_bytes: u32,
     /// Requests at a time on one HTTP/2 connection, at least 1. Default 100: what RFC 9113 advises as the least.
@@ -56,7 +57,7 @@ impl Default for ServerConfig {
             max_connections: 4096,
             header_timeout: Span::from_secs(60),
             body_timeout: Span::from_secs(30),
-            max_header_bytes: 32 * 1024,
+            max_header_bytes: 64 * 1024,
             max_streams: 100,
         }
     }

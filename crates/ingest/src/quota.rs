@@ -1,0 +1,137 @@
+//! The projects' quotas: how many events each may send to this process.
+
+mod bucket;
+
+use std::collections::HashMap;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::ids::ProjectId;
+use parking_lot::Mutex;
+
+use crate::config::IngestConfig;
+use bucket::{Bucket, Rate};
+
+/// The fewest buckets at which the full ones are looked for.
+const SWEEP_AT_LEAST: usize = 64;
+
+/// No tokens: come back after this many seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OverQuota {
+    /// Whole seconds until there are enough tokens, if nobody else takes them; at least 1.
+    pub(crate) retry_after: u32,
+}
+
+/// A bucket for every project that has sent something lately. A full bucket says no more than none, so full ones are
+/// removed: the map is never larger than twice the projects that are sending.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    rate: Option<Rate>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug)]
+struct Buckets {
+    by_project: HashMap<ProjectId, Bucket>,
+    sweep_at: usize,
+}
+
+impl Quota {
+    pub(crate) fn new(config: &IngestConfig) -> Self {
+        let buckets = Buckets { by_project: HashMap::new(), sweep_at: SWEEP_AT_LEAST };
+        Self { rate: Rate::new(config.events_per_second, config.burst), buckets: Mutex::new(buckets) }
+    }
+
+    /// Takes the first event's token.
+    pub(crate) fn take_one(&self, project: &ProjectId, now: Monotonic) -> Result<(), OverQuota> {
+        self.with_bucket(project, now, |bucket, rate| bucket.take(1, rate, now))
+    }
+
+    /// Takes the tokens of all events of a batch, the first of which has its token already; on failure that one is given back.
+    pub(crate) fn take_rest(&self, project: &ProjectId, events: u32, now: Monotonic) -> Result<(), OverQuota> {
+        self.with_bucket(project, now, |bucket, rate| {
+            bucket.give_back(1, rate);
+            bucket.take(events.max(1), rate, now)
+        })
+    }
+
+    fn with_bucket(
+        &self,
+        project: &ProjectId,
+        now: Monotonic,
+        act: impl FnOnce(&mut Bucket, &Rate) -> Result<(), OverQuota>,
+    ) -> Result<(), OverQuota> {
+        let Some(rate) = &self.rate else {
+            return Ok(());
+        };
+        let mut buckets = self.buckets.lock();
+        if let Some(bucket) = buckets.by_project.get_mut(project) {
+            return act(bucket, rate);
+        }
+        if buckets.by_project.len() >= buckets.sweep_at {
+            buckets.by_project.retain(|_, bucket| !bucket.is_full(now));
+            buckets.sweep_at = (buckets.by_project.len() * 2).max(SWEEP_AT_LEAST);
+        }
+        act(buckets.by_project.entry(project.clone()).or_default(), rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fanfare_core::clock::Clock as _;
+    use fanfare_testkit::ManualClock;
+
+    use super::*;
+
+    fn quota(events_per_second: u32, burst: u32) -> Quota {
+        Quota::new(&IngestConfig { events_per_second, burst, ..IngestConfig::default() })
+    }
+
+    fn project(number: usize) -> ProjectId {
+        ProjectId::new(format!("p-{number}")).unwrap()
+    }
+
+    #[test]
+    fn a_batch_takes_all_its_tokens_or_none() {
+        let (quota, clock) = (quota(100, 1000), ManualClock::new());
+        let take = |events| {
+            quota.take_one(&project(1), clock.monotonic())?;
+            quota.take_rest(&project(1), events, clock.monotonic())
+        };
+        assert_eq!(take(500), Ok(()));
+        assert_eq!(take(400), Ok(()));
+        // 100 are left; 500 are there in 4 seconds.
+        assert_eq!(take(500), Err(OverQuota { retry_after: 4 }));
+        assert_eq!(take(100), Ok(()), "the refused batch took something");
+        assert_eq!(take(1), Err(OverQuota { retry_after: 1 }));
+        // Another project's are its own.
+        assert_eq!(quota.take_one(&project(2), clock.monotonic()), Ok(()));
+        clock.advance(Duration::from_secs(4));
+        assert_eq!(take(401), Err(OverQuota { retry_after: 1 }));
+        assert_eq!(take(400), Ok(()));
+    }
+
+    #[test]
+    fn zero_is_no_quota() {
+        let quota = quota(0, 500);
+        for _ in 0..10_000 {
+            assert_eq!(quota.take_rest(&project(1), 500, Monotonic::default()), Ok(()));
+        }
+    }
+
+    #[test]
+    fn projects_that_have_gone_quiet_are_forgotten_and_the_others_are_not() {
+        let (quota, clock) = (quota(1, 500), ManualClock::new());
+        quota.take_one(&project(0), clock.monotonic()).unwrap();
+        quota.take_rest(&project(0), 500, clock.monotonic()).unwrap();
+        for number in 1..10_000 {
+            quota.take_one(&project(number), clock.monotonic()).unwrap();
+            clock.advance(Duration::from_millis(20));
+            assert!(quota.buckets.lock().by_project.len() <= 2 * SWEEP_AT_LEAST);
+        }
+        // 200 of 500 seconds are over.
+        let waits = quota.take_rest(&project(0), 500, clock.monotonic()).unwrap_err().retry_after;
+        assert_eq!(waits, 300);
+    }
+}

@@ -1,0 +1,110 @@
+//! A token bucket in one number: the time at which it will be full again (the generic cell rate algorithm, ITU-T I.371).
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::event::MAX_BATCH_EVENTS;
+
+use super::OverQuota;
+
+/// How fast buckets fill, and how much they hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    per_second: NonZeroU32,
+    /// How long an empty bucket takes to fill.
+    fill: Duration,
+}
+
+impl Rate {
+    /// `None` for a rate of zero, which stands for no limit. A bucket holds a full batch at least.
+    pub(super) fn new(per_second: u32, burst: u32) -> Option<Self> {
+        let per_second = NonZeroU32::new(per_second)?;
+        let largest_batch = u32::try_from(MAX_BATCH_EVENTS).unwrap_or(u32::MAX);
+        let mut rate = Self { per_second, fill: Duration::ZERO };
+        rate.fill = rate.time_of(burst.max(largest_batch));
+        Some(rate)
+    }
+
+    /// How long these tokens take to come, rounded up to the nanosecond, so that the rate is never exceeded.
+    fn time_of(&self, tokens: u32) -> Duration {
+        Duration::from_nanos((u64::from(tokens) * 1_000_000_000).div_ceil(u64::from(self.per_second.get())))
+    }
+}
+
+/// One project's tokens. The default is full.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Bucket {
+    full_at: Monotonic,
+}
+
+impl Bucket {
+    pub(super) fn is_full(&self, now: Monotonic) -> bool {
+        self.full_at <= now
+    }
+
+    /// Takes all of the tokens, or none.
+    pub(super) fn take(&mut self, tokens: u32, rate: &Rate, now: Monotonic) -> Result<(), OverQuota> {
+        let full_at = self.full_at.max(now).after(rate.time_of(tokens));
+        let missing = full_at.since(now).saturating_sub(rate.fill);
+        if missing.is_zero() {
+            self.full_at = full_at;
+            return Ok(());
+        }
+        let seconds = missing.as_secs() + u64::from(missing.subsec_nanos() > 0);
+        Err(OverQuota { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) })
+    }
+
+    /// Undoes a [`Self::take`].
+    pub(super) fn give_back(&mut self, tokens: u32, rate: &Rate) {
+        self.full_at = Monotonic(self.full_at.0.saturating_sub(rate.time_of(tokens)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is asked for and when: no more passes than the burst and what has come in since; and who comes back
+        /// when told to gets what he asked for.
+        #[test]
+        fn never_more_than_the_rate_and_never_told_to_wait_in_vain(
+            per_second in 1u32..100_000,
+            burst in 500u32..50_000,
+            asks in prop::collection::vec((0u64..5_000, 1u32..=500), 1..200),
+        ) {
+            let rate = Rate::new(per_second, burst).unwrap();
+            let (mut bucket, mut now, mut passed) = (Bucket::default(), Monotonic::default(), 0u64);
+            for (millis, tokens) in asks {
+                now = now.after(Duration::from_millis(millis));
+                match bucket.take(tokens, &rate, now) {
+                    Ok(()) => passed += u64::from(tokens),
+                    Err(OverQuota { retry_after }) => {
+                        prop_assert!(retry_after >= 1);
+                        let mut later = bucket;
+                        let then = now.after(Duration::from_secs(u64::from(retry_after)));
+                        prop_assert_eq!(later.take(tokens, &rate, then), Ok(()));
+                    }
+                }
+                let come_in = now.0.as_millis() * u128::from(per_second) / 1000;
+                prop_assert!(u128::from(passed) <= u128::from(burst) + come_in + 1);
+            }
+        }
+
+        /// Unused time is not saved up beyond the burst, and used tokens come back.
+        #[test]
+        fn a_bucket_holds_the_burst_and_no_more(per_second in 1u32..100_000, burst in 500u32..50_000, pause in 0u64..10_000) {
+            let rate = Rate::new(per_second, burst).unwrap();
+            let mut bucket = Bucket::default();
+            let now = Monotonic(Duration::from_secs(pause));
+            prop_assert_eq!(bucket.take(burst, &rate, now), Ok(()));
+            prop_assert!(bucket.take(1, &rate, now).is_err());
+            prop_assert!(!bucket.is_full(now));
+            bucket.give_back(burst, &rate);
+            prop_assert!(bucket.is_full(now));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! An event log in memory that can be full, away, behind, or slow.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use fanfare_core::event::{ContentHash, Event};
+use fanfare_core::ids::{EventId, ProjectId};
+use fanfare_core::ports::event_log::{Appended, EventLog, PartitionShare};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct MemoryLog {
+    state: Mutex<State>,
+    /// Appends pass while it has a permit; taken away, they wait.
+    pub(crate) open: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    events: Vec<Event>,
+    contents: HashMap<(ProjectId, EventId), ContentHash>,
+    backlog: u64,
+    failing: Option<StoreErrorKind>,
+}
+
+impl MemoryLog {
+    pub(crate) fn new() -> Self {
+        Self { state: Mutex::default(), open: Semaphore::new(1) }
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.state.lock().events.clone()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        self.state.lock().events.iter().map(|event| event.header.id.to_string()).collect()
+    }
+
+    pub(crate) fn fail_with(&self, kind: Option<StoreErrorKind>) {
+        self.state.lock().failing = kind;
+    }
+
+    pub(crate) fn set_backlog(&self, backlog: u64) {
+        self.state.lock().backlog = backlog;
+    }
+
+    fn healthy(&self, doing: &'static str) -> StoreResult<()> {
+        match self.state.lock().failing {
+            Some(kind) => Err(StoreError::new(kind, doing, "disk /dev/secret is gone")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryLog {
+    async fn append(&self, events: Vec<Event>) -> StoreResult<Vec<Appended>> {
+        let _open = self.open.acquire().await.unwrap();
+        self.healthy("append events")?;
+        let mut state = self.state.lock();
+        let mut appended = Vec::new();
+        for event in events {
+            let key = (event.header.project.clone(), event.header.id.clone());
+            appended.push(match state.contents.get(&key) {
+                None => {
+                    state.contents.insert(key, event.content);
+                    state.events.push(event);
+                    Appended::Accepted
+                }
+                Some(content) if *content == event.content => Appended::Duplicate,
+                Some(_) => Appended::Conflict,
+            });
+        }
+        Ok(appended)
+    }
+
+    async fn get(&self, project: &ProjectId, id: &EventId) -> StoreResult<Option<Event>> {
+        let found = |event: &&Event| event.header.project == *project && event.header.id == *id;
+        Ok(self.state.lock().events.iter().find(found).cloned())
+    }
+
+    async fn backlog(&self) -> StoreResult<u64> {
+        Ok(self.state.lock().backlog)
+    }
+
+    async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {
+        Err(StoreError::lost("consume events in a test of ingest"))
+    }
+}
