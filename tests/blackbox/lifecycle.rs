@@ -52,7 +52,7 @@ async fn a_wrong_option_is_refused_with_the_nearest_right_one() {
     let fanfare = Fanfare::start(&[]).await;
     let file = fanfare.dir().join("fanfare.toml");
     for (content, wanted) in [
-        ("listen = \"127.0.0.1:0\"\n", "`listen`"),
+        ("lissten = \"127.0.0.1:0\"\n", "listen"),
         ("[ingest]\nevents_per_secnd = 5\n", "events_per_second"),
         ("listen = 7\n", "listen"),
         ("shutdown_grace = \"soon\"\n", "shutdown_grace"),
