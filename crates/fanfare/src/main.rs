@@ -1,1 +1,50 @@
-fn main() {}
+//! Fanfare, the one binary: `fanfare serve`, `fanfare demo`.
+
+mod cli;
+mod config;
+mod demo;
+mod report;
+mod serve;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command, ServeArgs};
+use config::ProcessEnvironment;
+use report::Report;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(report) => {
+            // Nothing is left to do about a standard error that cannot be written.
+            let _ = writeln!(std::io::stderr(), "{report}");
+            report.exit_code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Report> {
+    // Whatever this process makes holds what others trusted it with: it is for its owner alone.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    // The process's one TLS provider; it fails only if there is one already, and then that is the one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Report::because("cannot start the async runtime", &error))?;
+    let ended = match cli.command {
+        Command::Serve(args) => runtime.block_on(serve(args)).map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => runtime.block_on(demo::demo(&args)),
+    };
+    // Whatever had to be waited for has been; a name lookup that hangs in a thread of its own must not hold the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve(args: ServeArgs) -> Result<(), Report> {
+    let settings = args.settings();
+    let config = config::load(args.config, &ProcessEnvironment, settings);
+    serve::serve(&config.map_err(|problems| Report::configuration(&problems))?).await
+}

@@ -1,0 +1,123 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Setting;
+
+/// A durable webhook dispatcher: publish an event once, every webhook subscribed to it receives it.
+#[derive(Debug, Parser)]
+#[command(name = "fanfare", version)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the process does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in this process, on the embedded engine
+    Serve(ServeArgs),
+    /// Show it at work, in a temporary directory with receivers of its own
+    Demo(DemoArgs),
+}
+
+/// Options of `serve`. All others are set in the file, in the environment, or with `--set`.
+#[derive(Debug, Args, Default)]
+#[command(after_help = "Every option can also be set in the file and as FANFARE_<SECTION>_<KEY> in the environment.\n\
+    The command line goes before the environment, the environment before the file.\n\
+    Secrets (FANFARE_API_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see.")]
+pub(crate) struct ServeArgs {
+    /// Configuration file, TOML [env: FANFARE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the API listens [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Where metrics and health are served [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<String>,
+    /// Directory of the queue, the history and the keys [default: ./fanfare-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Networks that webhooks may target although they are not public, comma-separated
+    #[arg(long, value_name = "NETWORKS")]
+    egress_allow: Option<String>,
+    /// Which log lines are written [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// How long stopping may take in all [default: 25s]
+    #[arg(long, value_name = "DURATION")]
+    shutdown_grace: Option<String>,
+    /// Any other option, such as `--set server.max_connections=100`
+    #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// End when everything has arrived: with 0 if it arrived exactly once and verified, else with 1
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Where the API listens [default: 127.0.0.1:8080, or any free port]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+}
+
+impl ServeArgs {
+    /// What these options set.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        let flags = [
+            ("--listen", "listen", &self.listen),
+            ("--admin-listen", "admin_listen", &self.admin_listen),
+            ("--data-dir", "data_dir", &self.data_dir),
+            ("--egress-allow", "egress_allow", &self.egress_allow),
+            ("--log", "log", &self.log),
+            ("--shutdown-grace", "shutdown_grace", &self.shutdown_grace),
+        ];
+        let named = flags.into_iter().filter_map(|(flag, path, text)| Some(Setting::flag(flag, path, text.as_ref()?)));
+        let set = self.set.iter().map(|(path, text)| Setting::flag("--set", path, text));
+        set.chain(named).collect()
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (path, value) = text.split_once('=').ok_or("it has to be OPTION=VALUE, such as server.max_connections=100")?;
+    if matches!(path, "api_key" | "encryption_key") {
+        // Whoever may list processes sees their command lines.
+        let variable = format!("FANFARE_{}", path.to_ascii_uppercase());
+        return Err(format!("{path} is a secret: set it in the environment as {variable}, or in the file"));
+    }
+    Ok((path.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, String> {
+        Cli::try_parse_from(line.split(' ')).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_set_options_and_secrets_are_refused() {
+        let cli = parse("fanfare serve --set server.max_connections=5 --listen 127.0.0.1:1 --set log=a=b").unwrap();
+        let Command::Serve(args) = cli.command else { panic!("not serve") };
+        let settings: Vec<_> = args.settings().into_iter().map(|setting| (setting.path, setting.text)).collect();
+        let expected = [("server.max_connections", "5"), ("log", "a=b"), ("listen", "127.0.0.1:1")];
+        assert_eq!(settings, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+        let error = parse("fanfare serve --set api_key=hush").unwrap_err();
+        assert!(error.contains("FANFARE_API_KEY"), "{error}");
+        assert!(parse("fanfare serve --set listen").is_err());
+    }
+}
