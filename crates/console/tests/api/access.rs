@@ -1,0 +1,110 @@
+//! Who may do what, and what is not there.
+
+use fanfare_core::api_key::Scope;
+use fanfare_core::delivery::End;
+use fanfare_core::ports::config_store::{Expected, Record};
+use serde_json::json;
+
+use crate::world::{MANAGER, PUBLISHER, READER, STRANGER, State, World, acme, api_key};
+
+#[tokio::test]
+async fn every_route_needs_a_key_with_its_scope() {
+    let world = World::new().await;
+    let webhook = world.some_webhook().await;
+    let delivery = world.delivery("order-1", webhook, State::Ended(End::Exhausted)).await;
+    let read = [
+        "/v1/webhooks".to_owned(),
+        format!("/v1/webhooks/{webhook}"),
+        "/v1/event-types".to_owned(),
+        "/v1/events/order-1".to_owned(),
+        "/v1/deliveries".to_owned(),
+        format!("/v1/deliveries/{delivery}"),
+    ];
+    for path in &read {
+        assert_eq!(world.call_as(READER, "GET", path, None).await.status, 200, "{path}");
+        assert_eq!(world.call_as(PUBLISHER, "GET", path, None).await.status, 403, "{path}");
+        assert_eq!(world.call_as("nobody's key", "GET", path, None).await.status, 401, "{path}");
+    }
+    let manage = [
+        ("POST", "/v1/webhooks".to_owned()),
+        ("PATCH", format!("/v1/webhooks/{webhook}")),
+        ("DELETE", format!("/v1/webhooks/{webhook}")),
+        ("POST", format!("/v1/webhooks/{webhook}/test")),
+        ("POST", format!("/v1/webhooks/{webhook}/activate")),
+        ("GET", format!("/v1/webhooks/{webhook}/secret")),
+        ("POST", format!("/v1/deliveries/{delivery}/retry")),
+    ];
+    for (method, path) in &manage {
+        assert_eq!(world.call_as(READER, method, path, Some(json!({}))).await.status, 403, "{method} {path}");
+        assert_eq!(world.call_as("nobody's key", method, path, None).await.status, 401, "{method} {path}");
+    }
+    assert_eq!(world.get(&format!("/v1/webhooks/{webhook}")).await.status, 200, "nothing was done");
+}
+
+#[tokio::test]
+async fn what_belongs_to_another_project_is_not_there() {
+    let world = World::new().await;
+    let webhook = world.some_webhook().await;
+    let delivery = world.delivery("order-1", webhook, State::Ended(End::Exhausted)).await;
+    for (method, path) in [
+        ("GET", format!("/v1/webhooks/{webhook}")),
+        ("PATCH", format!("/v1/webhooks/{webhook}")),
+        ("DELETE", format!("/v1/webhooks/{webhook}")),
+        ("POST", format!("/v1/webhooks/{webhook}/test")),
+        ("POST", format!("/v1/webhooks/{webhook}/activate")),
+        ("GET", format!("/v1/webhooks/{webhook}/secret")),
+        ("GET", "/v1/events/order-1".to_owned()),
+        ("GET", format!("/v1/deliveries/{delivery}")),
+        ("POST", format!("/v1/deliveries/{delivery}/retry")),
+    ] {
+        let body = (method != "GET").then(|| json!({}));
+        let answer = world.call_as(STRANGER, method, &path, body).await;
+        assert_eq!((answer.status, answer.code()), (404, "not-found"), "{method} {path}: {}", answer.body);
+    }
+    for path in ["/v1/webhooks", "/v1/deliveries"] {
+        let answer = world.call_as(STRANGER, "GET", path, None).await;
+        assert_eq!(answer.body, json!({"data": [], "next": null}), "{path}");
+    }
+    let same = json!({"url": "https://127.0.0.1:1/hooks", "events": ["**"]});
+    assert_eq!(world.call_as(STRANGER, "POST", "/v1/webhooks", Some(same)).await.status, 201, "URLs are its own");
+    assert_eq!(world.get(&format!("/v1/webhooks/{webhook}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn ids_that_are_none_and_later_routes_are_not_there_and_methods_are_named() {
+    let world = World::new().await;
+    let webhook = world.some_webhook().await;
+    for path in [
+        "/v1/webhooks/7".to_owned(),
+        "/v1/webhooks/0199e1a0-0000-7000-8000-000000000000".to_owned(),
+        "/v1/deliveries/7".to_owned(),
+        "/v1/events/a%20b".to_owned(),
+        "/v1/events/never".to_owned(),
+        "/v1/replays".to_owned(),
+        "/v1/projects".to_owned(),
+        "/v1/api-keys".to_owned(),
+        "/v1/tail".to_owned(),
+        format!("/v1/webhooks/{webhook}/rotate-secret"),
+    ] {
+        assert_eq!(world.get(&path).await.status, 404, "{path}");
+    }
+    let answer = world.call("PUT", &format!("/v1/webhooks/{webhook}"), Some(json!({}))).await;
+    let allow = answer.headers["allow"].to_str().unwrap();
+    assert_eq!(answer.status, 405);
+    assert!(["GET", "PATCH", "DELETE"].iter().all(|method| allow.contains(method)), "{allow}");
+}
+
+#[tokio::test]
+async fn a_key_made_by_another_process_is_known_at_once() {
+    let world = World::new().await;
+    let key = api_key(99, "made-a-moment-ago-0123", acme(), vec![Scope::Read], world.clock.now());
+    world.store.inner.put(Record::ApiKey(key), Expected::Absent).await.unwrap();
+    assert_eq!(world.call_as("made-a-moment-ago-0123", "GET", "/v1/webhooks", None).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_wrong_key_does_not_show_it() {
+    let world = World::new().await;
+    let answer = world.call_as("wrong-key-4711", "GET", "/v1/webhooks", None).await;
+    assert!(!answer.body.to_string().contains("4711") && !answer.body.to_string().contains(MANAGER));
+}

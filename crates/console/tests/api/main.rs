@@ -1,0 +1,16 @@
+//! The management API through its router, over the embedded engine and the read model.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
+
+mod access;
+mod activate;
+mod create;
+mod delete;
+mod deliveries;
+mod events;
+mod read;
+mod retry;
+mod tampered;
+mod test_delivery;
+mod update;
+mod world;
