@@ -1,0 +1,120 @@
+//! The engine in a temporary directory, on a manual clock.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fanfare_core::clock::Clock;
+use fanfare_runtime::Span;
+use fanfare_telemetry::Metrics;
+use fanfare_testkit::ManualClock;
+use fanfare_testkit::conformance::{Engine, Harness};
+use tempfile::TempDir;
+
+use crate::writer::{Cut, Faults};
+use crate::{Embedded, EmbeddedConfig, OpenError};
+
+/// A data directory with all that an engine in it needs.
+pub(super) struct Place {
+    directory: TempDir,
+    pub(super) clock: ManualClock,
+    pub(super) config: EmbeddedConfig,
+    pub(super) metrics: Metrics,
+    pub(super) faults: Faults,
+}
+
+impl Place {
+    pub(super) fn new(config: EmbeddedConfig) -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            clock: ManualClock::new(),
+            config,
+            metrics: Metrics::new("test"),
+            faults: Faults::default(),
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(super) fn try_open(&self) -> Result<Embedded, OpenError> {
+        let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+        Embedded::open_with(self.path(), &self.config, clock, self.metrics.clone(), self.faults.clone())
+    }
+
+    pub(super) fn open(&self) -> Embedded {
+        self.try_open().unwrap()
+    }
+}
+
+/// The ports of an engine.
+pub(super) fn ports(engine: Embedded) -> Engine {
+    let engine = Arc::new(engine);
+    Engine { log: engine.clone(), queue: engine.clone(), store: engine.clone(), journal: engine.clone(), dedup: engine }
+}
+
+/// Everything fits into memory.
+pub(super) struct Ordinary(Place);
+
+/// Hardly anything fits into memory, so that nearly everything goes by way of the file.
+pub(super) struct Tiny(Place);
+
+macro_rules! harness {
+    ($name:ident, $config:expr) => {
+        #[async_trait]
+        impl Harness for $name {
+            async fn start() -> Self {
+                Self(Place::new($config))
+            }
+
+            async fn open(&self) -> Engine {
+                ports(self.0.open())
+            }
+
+            async fn crash(&self, engine: Engine) {
+                // The directory stays locked until the last clone is gone: opening it again fails if one was kept.
+                drop(engine);
+            }
+
+            fn clock(&self) -> Arc<dyn Clock> {
+                Arc::new(self.0.clock.clone())
+            }
+
+            async fn pass(&self, time: Duration) {
+                self.0.clock.advance(time);
+            }
+
+            fn lease_time(&self) -> Duration {
+                self.0.config.lease.get()
+            }
+
+            fn settle_cuts(&self) -> Vec<&'static str> {
+                vec!["before the commit", "after the commit"]
+            }
+
+            async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {
+                self.0.faults.plan(match cut {
+                    "before the commit" => Cut::BeforeCommit,
+                    _ => Cut::AfterCommit,
+                });
+            }
+        }
+    };
+}
+
+harness!(Ordinary, EmbeddedConfig::default());
+harness!(Tiny, tiny());
+
+/// Windows of two.
+pub(super) fn tiny() -> EmbeddedConfig {
+    EmbeddedConfig {
+        window_items: 2,
+        commit_operations: 3,
+        writer_queue: 4,
+        read_connections: 1,
+        lease: Span::from_secs(5),
+        ..EmbeddedConfig::default()
+    }
+}

@@ -1,0 +1,213 @@
+//! What the queue promises to whoever owns the gates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_core::delivery::{End, Place};
+use fanfare_core::ids::{Hop, WebhookId};
+use fanfare_core::ports::StoreErrorKind;
+use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease, Settling};
+
+use super::fixtures::{
+    due_in, ended, events, failed, gated, lease_one, nothing_else, push, put_off, soon, waits, webhook,
+};
+use super::gates::behind;
+use super::{Engine, Harness};
+
+/// An owner with all the partitions there are.
+struct Owner {
+    share: Box<dyn GateShare>,
+    partitions: Vec<Arc<dyn GatePartition>>,
+}
+
+impl Owner {
+    async fn of(engine: &Engine) -> Self {
+        let mut share = engine.queue.own_gates().await.expect("takes part");
+        let mut partitions = vec![soon(share.next()).await.expect("a partition")];
+        while let Ok(more) = tokio::time::timeout(Duration::from_millis(50), share.next()).await {
+            partitions.push(more.expect("a partition"));
+        }
+        Self { share, partitions }
+    }
+
+    /// Takes from whichever partition the webhook is in.
+    async fn take(&self, webhook: WebhookId, max: usize) -> Vec<Lease> {
+        for partition in &self.partitions {
+            let leases = partition.take(webhook, max).await.expect("taken");
+            if !leases.is_empty() {
+                assert!(leases.len() <= max);
+                return leases;
+            }
+        }
+        Vec::new()
+    }
+
+    /// The next arrivals, in order, until there are that many.
+    async fn arrivals(&self, count: usize) -> Vec<WebhookId> {
+        let mut webhooks = Vec::new();
+        while webhooks.len() < count {
+            let before = webhooks.len();
+            for partition in &self.partitions {
+                if webhooks.len() < count
+                    && let Ok(more) = tokio::time::timeout(Duration::from_millis(300), partition.arrivals()).await
+                {
+                    webhooks.extend(more.expect("told"));
+                }
+            }
+            assert!(webhooks.len() > before, "only {before} of {count} arrivals were told");
+        }
+        webhooks.sort();
+        webhooks
+    }
+
+    async fn no_arrivals(&self) {
+        for partition in &self.partitions {
+            waits(partition.arrivals()).await;
+        }
+    }
+}
+
+/// The head first, and nothing twice.
+pub async fn taking_skips_what_is_leased<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    for number in 0..5 {
+        push(&harness, &engine, webhook(1), &number.to_string(), gated()).await;
+    }
+    push(&harness, &engine, webhook(2), "other", gated()).await;
+    let owner = Owner::of(&engine).await;
+    assert_eq!(events(&owner.take(webhook(1), 2).await), ["0", "1"]);
+    assert_eq!(events(&owner.take(webhook(1), 2).await), ["2", "3"]);
+    assert_eq!(events(&owner.take(webhook(1), 2).await), ["4"]);
+    assert!(owner.take(webhook(1), 2).await.is_empty());
+    let depth = engine.queue.depth().await.expect("counted");
+    assert_eq!((depth.gated, depth.in_flight), (1, 5));
+}
+
+/// It ends, moves to the end, or leaves by way of ready or due.
+pub async fn what_is_taken_is_settled_like_any_other<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    for id in ["ends", "stays", "retries", "leaves", "last"] {
+        push(&harness, &engine, webhook(1), id, gated()).await;
+    }
+    let owner = Owner::of(&engine).await;
+    let leases = owner.take(webhook(1), 4).await;
+    assert_eq!(events(&leases), ["ends", "stays", "retries", "leaves"]);
+    let settlements = [
+        ended(&harness, End::Delivered),
+        put_off(&harness, gated()),
+        failed(&harness, due_in(&harness, Duration::from_secs(2))),
+        put_off(&harness, Place::Ready),
+    ];
+    for (lease, settlement) in leases.iter().zip(settlements) {
+        assert_eq!(engine.queue.settle(lease, settlement).await.expect("settled"), Settling::Applied);
+    }
+    assert_eq!(behind(&engine, webhook(1)).await, ["last", "stays"]);
+    assert_eq!(events(&[lease_one(&engine).await]), ["leaves"]);
+    nothing_else(&harness, &engine).await;
+    harness.pass(Duration::from_secs(2)).await;
+    let retried = lease_one(&engine).await;
+    assert_eq!(
+        (events(std::slice::from_ref(&retried)), retried.delivery.header.hop),
+        (vec!["retries".to_owned()], Hop(1))
+    );
+    let rest = owner.take(webhook(1), 10).await;
+    assert_eq!(events(&rest), ["last", "stays"]);
+    assert_eq!(rest.iter().map(|lease| lease.delivery.header.hop).collect::<Vec<_>>(), [Hop(0), Hop(1)]);
+}
+
+/// Abandoning neither loses a place in the line nor hands the delivery to a worker.
+pub async fn what_is_given_back_comes_again_in_its_old_place<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    for number in 0..3 {
+        push(&harness, &engine, webhook(1), &number.to_string(), gated()).await;
+    }
+    let owner = Owner::of(&engine).await;
+    owner.arrivals(1).await;
+    let leases = owner.take(webhook(1), 2).await;
+    engine.queue.abandon(&leases[0]).await.expect("given back");
+    nothing_else(&harness, &engine).await;
+    assert_eq!(owner.arrivals(1).await, [webhook(1)]);
+    let again = owner.take(webhook(1), 2).await;
+    assert_eq!(events(&again), ["0", "2"]);
+    assert_eq!(again[0].redeliveries, 1);
+    assert_eq!(behind(&engine, webhook(1)).await, ["0", "1", "2"], "what is leased still stands there");
+}
+
+/// An owner that waits is told when what it had taken, and lost, can be taken again.
+pub async fn a_lease_from_a_gate_that_runs_out_is_an_arrival<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    push(&harness, &engine, webhook(1), "order-1", gated()).await;
+    let owner = Owner::of(&engine).await;
+    owner.arrivals(1).await;
+    let lost = owner.take(webhook(1), 1).await;
+    owner.no_arrivals().await;
+    harness.pass(harness.lease_time()).await;
+    assert_eq!(owner.arrivals(1).await, [webhook(1)]);
+    let again = owner.take(webhook(1), 1).await;
+    assert_eq!(again[0].redeliveries, 1);
+    let answer = engine.queue.settle(&lost[0], ended(&harness, End::Delivered)).await.expect("answered");
+    assert_eq!(answer, Settling::Superseded);
+    nothing_else(&harness, &engine).await;
+}
+
+/// Pushes and moves behind gates wake the owner; each webhook is told of once until it is asked for again.
+pub async fn arrivals_wake_the_owner_once_for_each_webhook<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let owner = Owner::of(&engine).await;
+    owner.no_arrivals().await;
+    for number in [1, 2, 1, 2, 1] {
+        push(&harness, &engine, webhook(number), &ulid::Ulid::generate().to_string(), gated()).await;
+    }
+    assert_eq!(owner.arrivals(2).await, [webhook(1), webhook(2)]);
+    owner.no_arrivals().await;
+    push(&harness, &engine, webhook(3), "ready", Place::Ready).await;
+    owner.no_arrivals().await;
+    let lease = lease_one(&engine).await;
+    engine.queue.settle(&lease, put_off(&harness, gated())).await.expect("settled");
+    assert_eq!(owner.arrivals(1).await, [webhook(3)]);
+}
+
+/// Whoever takes over sees all that stands there, told of before or not; also after a crash.
+pub async fn the_next_owner_is_told_of_everything<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    for number in 1..=3 {
+        push(&harness, &engine, webhook(number), &format!("{number}-a"), gated()).await;
+        push(&harness, &engine, webhook(number), &format!("{number}-b"), gated()).await;
+    }
+    let all = [webhook(1), webhook(2), webhook(3)];
+    let first = Owner::of(&engine).await;
+    assert_eq!(first.arrivals(3).await, all);
+    let mut waiting = engine.queue.own_gates().await.expect("takes part");
+    if first.partitions.len() == 1 {
+        waits(waiting.next()).await;
+    }
+    drop(waiting);
+    drop(first);
+    let second = Owner::of(&engine).await;
+    assert_eq!(second.arrivals(3).await, all);
+    assert_eq!(events(&second.take(webhook(2), 5).await), ["2-a", "2-b"]);
+    drop(second);
+    harness.crash(engine).await;
+
+    harness.pass(harness.lease_time()).await;
+    let engine = harness.open().await;
+    let third = Owner::of(&engine).await;
+    assert_eq!(third.arrivals(3).await, all);
+    assert_eq!(events(&third.take(webhook(2), 5).await), ["2-a", "2-b"]);
+}
+
+/// Two owners never work on one gate: the old one is told.
+pub async fn an_owner_that_has_lost_its_partition_takes_nothing<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    push(&harness, &engine, webhook(1), "order-1", gated()).await;
+    let Owner { share, partitions } = Owner::of(&engine).await;
+    drop(share);
+    let next = Owner::of(&engine).await;
+    for lost in &partitions {
+        assert_eq!(lost.take(webhook(1), 1).await.expect_err("lost").kind, StoreErrorKind::Lost);
+        assert_eq!(soon(lost.arrivals()).await.expect_err("lost").kind, StoreErrorKind::Lost);
+    }
+    assert_eq!(next.arrivals(1).await, [webhook(1)]);
+    assert_eq!(events(&next.take(webhook(1), 1).await), ["order-1"]);
+    drop(next.share);
+}
