@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod clock;
+pub mod conformance;
 pub mod process;
 pub mod receiver;
 
