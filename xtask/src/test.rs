@@ -15,6 +15,7 @@ pub(crate) fn test(filter: &[&str]) -> Result<(), String> {
     // All targets but benches, which only measure; documentation tests come with it.
     tests.args(["test", "--workspace", "--locked"]);
     tests.env("FANFARE_BIN", binary).env("FANFARE_ROOT", root()).env("FANFARE_TEST_PYTHON", &tools.python);
+    tests.env("FANFARE_NATS_SERVER", &tools.nats).env("FANFARE_REDIS_SERVER", &tools.redis);
     tests.args(filter);
     run(&mut tests)?;
     say("every test passed");

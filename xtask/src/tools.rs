@@ -1,7 +1,10 @@
-//! What the tests need besides Rust: Node and Python with the pinned client libraries, and Go.
+//! What the tests need besides Rust: Node and Python with the pinned client libraries, Go, and the servers of the
+//! distributed engine.
 //!
 //! The PATH comes first. What is missing is installed by apt on Debian as root; elsewhere it is said what to install. The
 //! client libraries are pinned by the lock files under `tests/clients` and installed under `target/tools`.
+
+mod servers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +17,10 @@ use crate::say;
 pub(crate) struct Tools {
     /// A Python with the pinned clients.
     pub(crate) python: PathBuf,
+    /// `nats-server`.
+    pub(crate) nats: PathBuf,
+    /// `redis-server`.
+    pub(crate) redis: PathBuf,
 }
 
 /// Gets everything ready.
@@ -26,7 +33,8 @@ pub(crate) fn ready() -> Result<Tools, String> {
         install(&missing)?;
     }
     node_clients()?;
-    Ok(Tools { python: python_clients()? })
+    let redis = PathBuf::from(servers::REDIS.program);
+    Ok(Tools { python: python_clients()?, nats: servers::nats()?, redis })
 }
 
 /// One program that the tests run.
@@ -45,6 +53,7 @@ const NEEDS: &[Need] = &[
     Need { program: "npm", version: &["--version"], least: (9, 0), packages: &["npm"] },
     Need { program: "python3", version: &["--version"], least: (3, 10), packages: &["python3", "python3-venv"] },
     Need { program: "go", version: &["version"], least: (1, 19), packages: &["golang-go"] },
+    servers::REDIS,
 ];
 
 impl Need {
@@ -61,10 +70,14 @@ fn version(text: &str) -> Option<(u32, u32)> {
     })
 }
 
+/// Whether apt can be asked for what is missing.
+fn is_debian_root() -> bool {
+    Path::new("/etc/debian_version").exists() && output("id", &["-u"]).as_deref() == Some("0")
+}
+
 fn install(missing: &[Need]) -> Result<(), String> {
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
-    let is_root = output("id", &["-u"]).as_deref() == Some("0");
-    if !(Path::new("/etc/debian_version").exists() && is_root) {
+    if !is_debian_root() {
         let wanted: Vec<String> = missing
             .iter()
             .map(|need| format!("  {} {}.{} or later", need.program, need.least.0, need.least.1))
