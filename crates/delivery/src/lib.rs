@@ -1,18 +1,34 @@
 //! Delivery: deliveries in, HTTP out. Lanes, gates, signing, settling.
+//!
+//! A worker leases what is ready and hands it to the webhook's lane; from there each delivery makes one pass: claim, checks,
+//! POST, settlement. The owner of a webhook's gate sends what stands behind it through the same lane and the same pass. What
+//! is held is renewed until it is settled; what is lost on the way is picked up by whoever leases it next.
+
+mod claim;
+mod config;
+mod context;
+mod decide;
+mod gates;
+mod health;
+mod held;
+mod lanes;
+mod pass;
+mod renew;
+mod sample;
+mod settle;
+mod worker;
 
 use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
-use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue};
+use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
 use fanfare_egress::Egress;
 use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
-use serde::{Deserialize, Serialize};
 
-/// Delivery's bounds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DeliveryConfig {}
+pub use config::{DedupOnUnavailable, DeliveryConfig};
+
+use context::Context;
 
 /// What delivery works with.
 #[derive(Clone, Debug)]
@@ -23,6 +39,8 @@ pub struct Delivery {
     pub dedup: Arc<dyn Dedup>,
     /// For health records.
     pub store: Arc<dyn ConfigStore>,
+    /// For what happens to health records.
+    pub journal: Arc<dyn Journal>,
     /// Webhooks, projects, health.
     pub registry: Arc<Registry>,
     /// The guarded client.
@@ -34,7 +52,10 @@ pub struct Delivery {
 impl Delivery {
     /// Starts the workers and the gate owner. On shutdown they lease no more, finish what is in flight, give back the rest.
     pub fn start(self, clock: Arc<dyn Clock>, metrics: Metrics, tasks: &Tasks) {
-        let _ = (clock, metrics, tasks);
-        todo!()
+        let context = Context::new(self, clock, metrics, tasks.clone());
+        tasks.spawn("delivery-worker", worker::run(Arc::clone(&context)));
+        tasks.spawn("delivery-renewal", renew::run(Arc::clone(&context)));
+        tasks.spawn("delivery-gates", gates::run(Arc::clone(&context)));
+        tasks.spawn("delivery-depth", sample::run(context));
     }
 }

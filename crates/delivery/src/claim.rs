@@ -1,0 +1,85 @@
+//! The claim, before anything else is done with a delivery: is it live, and is it ours?
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::delivery::{Next, Settlement};
+use fanfare_core::ports::StoreError;
+use fanfare_core::ports::dedup::Claim;
+use fanfare_runtime::tasks::report;
+
+use crate::config::DedupOnUnavailable;
+use crate::context::{Context, Work};
+use crate::settle::settle;
+
+/// Claims a delivery. Returns it with the time until which the claim holds, or nothing if it is not to be worked on any
+/// more; what had to be done with it then is done.
+pub(crate) async fn claim(context: &Context, work: Work) -> Option<(Work, Monotonic)> {
+    let header = &work.lease.delivery.header;
+    let ttl = context.config.claim_ttl();
+    loop {
+        let asked = context.clock.monotonic();
+        let answer = context.dedup.claim(header.id, header.hop, ttl).await;
+        count(context, &answer);
+        match answer {
+            Ok(Claim::Claimed | Claim::TakenOver) => return Some((work, asked.after(ttl))),
+            // Somebody is at it at this very hop. Neither moved nor acknowledged: the lease runs out.
+            Ok(Claim::Busy) => return None,
+            Ok(Claim::Stale) => {
+                if let Err(error) = context.queue.drop_copy(&work.lease).await {
+                    tracing::warn!(error = %report(&error), "could not drop an overtaken copy; it will be recognised again");
+                }
+                return None;
+            }
+            // Its end is journaled once more: a worker may have died between recording it and journaling it.
+            Ok(Claim::Done(end)) => {
+                let settlement = Settlement { attempt: None, next: Next::End { end }, at: context.clock.now() };
+                settle(context, &work, settlement).await;
+                return None;
+            }
+            Err(error) if error.is_retryable() => match context.config.dedup_on_unavailable {
+                // The lease and the settlement's own comparison still hold; it is a duplicate on the wire that is risked.
+                DedupOnUnavailable::Deliver => return Some((work, Monotonic(Duration::MAX))),
+                DedupOnUnavailable::Wait => {}
+            },
+            Err(_) => return None,
+        }
+        tokio::select! {
+            () = context.shutdown.cancelled() => {
+                context.give_back(work).await;
+                return None;
+            }
+            () = context.clock.sleep(Duration::from_millis(500)) => {}
+        }
+        if !work.hold.is_ours(context.clock.monotonic()) {
+            return None;
+        }
+    }
+}
+
+/// Counts the answer, and says it when the store of claims goes away or comes back.
+fn count(context: &Context, answer: &Result<Claim, StoreError>) {
+    let decision = match answer {
+        Ok(Claim::Claimed) => "claimed",
+        Ok(Claim::TakenOver) => "taken_over",
+        Ok(Claim::Busy) => "busy",
+        Ok(Claim::Stale) => "stale",
+        Ok(Claim::Done(_)) => "done",
+        Err(_) => "unavailable",
+    };
+    context.metrics.dedup_decisions.with_label_values(&[decision]).inc();
+    match answer {
+        Ok(_) => {
+            if context.dedup_away.load(Ordering::Relaxed) && context.dedup_away.swap(false, Ordering::Relaxed) {
+                tracing::info!("claims are answered again");
+            }
+        }
+        Err(error) => {
+            if !context.dedup_away.swap(true, Ordering::Relaxed) {
+                let (error, policy) = (report(error), context.config.dedup_on_unavailable);
+                tracing::warn!(%error, ?policy, "claims are not answered; delivery.dedup_on_unavailable says what to do meanwhile");
+            }
+        }
+    }
+}

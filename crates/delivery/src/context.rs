@@ -1,0 +1,194 @@
+//! What the tasks of delivery share, and how a leased delivery gets into its pass.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use fanfare_core::clock::{Clock, Monotonic};
+use fanfare_core::ids::WebhookId;
+use fanfare_core::ports::delivery_queue::Lease;
+use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
+use fanfare_egress::Egress;
+use fanfare_runtime::{Registry, Shutdown, Tasks};
+use fanfare_telemetry::Metrics;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::DeliveryConfig;
+use crate::health::HealthNotes;
+use crate::held::{Held, Hold};
+use crate::lanes::{Admission, Bounds, Lanes};
+use crate::pass::{self, Way};
+
+/// Where a delivery was leased from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The queue of those that are ready.
+    Queue,
+    /// Behind its webhook's gate, by the gate's owner.
+    Gate,
+}
+
+/// A leased delivery on its way to its end or its next place.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) lease: Lease,
+    pub(crate) hold: Hold,
+    pub(crate) origin: Origin,
+    /// Its share of what may be held at once: of the worker's, or of its gate's.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Work {
+    pub(crate) fn webhook(&self) -> WebhookId {
+        self.lease.delivery.header.webhook
+    }
+}
+
+/// What the tasks share.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) queue: Arc<dyn DeliveryQueue>,
+    pub(crate) dedup: Arc<dyn Dedup>,
+    pub(crate) store: Arc<dyn ConfigStore>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) egress: Egress,
+    pub(crate) config: DeliveryConfig,
+    pub(crate) clock: Time,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: Tasks,
+    pub(crate) shutdown: Shutdown,
+    /// Leases that may be taken from the queue.
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) lanes: Mutex<Lanes<Work>>,
+    pub(crate) held: Arc<Held>,
+    pub(crate) health: HealthNotes,
+    /// Whether the store of claims was away at the last claim.
+    pub(crate) dedup_away: AtomicBool,
+}
+
+/// The clock port, which has no `Debug` of its own.
+#[derive(Clone)]
+pub(crate) struct Time(Arc<dyn Clock>);
+
+impl std::ops::Deref for Time {
+    type Target = dyn Clock;
+    fn deref(&self) -> &(dyn Clock + 'static) {
+        &*self.0
+    }
+}
+
+impl std::fmt::Debug for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Context {
+    pub(crate) fn new(delivery: crate::Delivery, clock: Arc<dyn Clock>, metrics: Metrics, tasks: Tasks) -> Arc<Self> {
+        let config = delivery.config;
+        let batch = config.lease_batch.max(1);
+        let max_in_flight = config.max_in_flight.clamp(batch + 1, Semaphore::MAX_PERMITS);
+        let bounds = Bounds {
+            limit: config.lane_limit,
+            // One batch is kept for what needs no lane: without it the worker could not even put deliveries aside.
+            held: max_in_flight - batch,
+            put_off_least: config.put_off_least.get(),
+            put_off_most: config.put_off_most.get(),
+        };
+        Arc::new(Self {
+            queue: delivery.queue,
+            dedup: delivery.dedup,
+            store: delivery.store,
+            journal: delivery.journal,
+            registry: delivery.registry,
+            egress: delivery.egress,
+            config,
+            clock: Time(clock),
+            metrics,
+            shutdown: tasks.shutdown(),
+            tasks,
+            room: Arc::new(Semaphore::new(max_in_flight)),
+            lanes: Mutex::new(Lanes::new(bounds)),
+            held: Arc::default(),
+            health: HealthNotes::default(),
+            dedup_away: AtomicBool::new(false),
+        })
+    }
+
+    /// Enters a lease among those that are held.
+    pub(crate) fn take(&self, lease: Lease, origin: Origin, room: OwnedSemaphorePermit) -> Work {
+        let hold = self.held.enter(&lease, &*self.clock);
+        Work { lease, hold, origin, _room: room }
+    }
+
+    /// Hands a delivery to its webhook's lane, or aside if it is not to be sent now.
+    pub(crate) fn admit(self: &Arc<Self>, work: Work) {
+        let webhook = work.webhook();
+        let admission = match work.origin {
+            // It goes behind the gate, for which it needs no lane.
+            Origin::Queue if self.registry.gate(webhook).is_some() => {
+                Admission::Surplus(work, self.config.put_off_least.get())
+            }
+            Origin::Queue => self.lanes.lock().admit(webhook, work, self.clock.monotonic()),
+            Origin::Gate => self.lanes.lock().admit_from_gate(webhook, work),
+        };
+        match admission {
+            Admission::Start(work) => self.start(work),
+            Admission::Waits => {}
+            Admission::Surplus(work, put_off) => {
+                self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Aside { put_off }));
+            }
+            Admission::Closed(work) => {
+                let context = Arc::clone(self);
+                self.tasks.spawn_work("delivery", async move { context.give_back(work).await });
+            }
+        }
+    }
+
+    fn start(self: &Arc<Self>, work: Work) {
+        let webhook = work.webhook();
+        let seat = Seat { context: Arc::clone(self), webhook };
+        let slot = Slot { context: Arc::clone(self), webhook, since: self.clock.monotonic() };
+        self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Lane { slot, seat }));
+    }
+
+    /// Gives a lease up unchanged. Where that fails it runs out by itself.
+    pub(crate) async fn give_back(&self, work: Work) {
+        if let Err(error) = self.queue.abandon(&work.lease).await {
+            let error = fanfare_runtime::tasks::report(&error);
+            tracing::warn!(%error, "could not give a delivery back; its lease runs out by itself");
+        }
+    }
+}
+
+/// A request's place among those that its lane makes at once. Dropping it, by a panic too, starts the next.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    context: Arc<Context>,
+    webhook: WebhookId,
+    since: Monotonic,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let took = self.context.clock.monotonic().since(self.since);
+        let next = self.context.lanes.lock().sent(self.webhook, took);
+        if let Some(next) = next {
+            self.context.start(next);
+        }
+    }
+}
+
+/// A delivery's place among those that its lane holds; it outlives the slot until the settlement is durable.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    context: Arc<Context>,
+    webhook: WebhookId,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.context.lanes.lock().left(self.webhook);
+    }
+}

@@ -1,0 +1,166 @@
+//! Changes of the health record: by compare-and-set, journaled when they are made.
+//!
+//! A conflict means that somebody else decided at the same time: the record is read again and the decision made anew. The
+//! record is changed first and journaled after; a crash between the two leaves the read model behind until the next
+//! change, while every worker has the gate as it is.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fanfare_core::attempt::OutcomeClass;
+use fanfare_core::clock::Monotonic;
+use fanfare_core::delivery::DeliveryHeader;
+use fanfare_core::health::{Gate, Health, PauseReason};
+use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::journal::{HealthChanged, JournalEntry};
+use fanfare_core::ports::config_store::{Changed, Expected, Group, Key, Record, Revision, Versioned};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
+use fanfare_runtime::tasks::report;
+use parking_lot::Mutex;
+
+use crate::context::{Context, Work};
+
+/// When failures were noted last, so that a receiver that answers now so and now so does not keep the store busy: a failure
+/// is noted at most once a second for each webhook. Successes need no such bound, as each follows a noted failure.
+#[derive(Debug, Default)]
+pub(crate) struct HealthNotes(Mutex<HashMap<WebhookId, Monotonic>>);
+
+impl HealthNotes {
+    fn may_note(&self, webhook: WebhookId, now: Monotonic) -> bool {
+        const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+        const SWEEP_AT: usize = 1024;
+        let mut noted = self.0.lock();
+        if noted.get(&webhook).is_some_and(|last| now.since(*last) < AT_MOST_EVERY) {
+            return false;
+        }
+        if noted.len() >= SWEEP_AT {
+            noted.retain(|_, last| now.since(*last) < AT_MOST_EVERY);
+        }
+        noted.insert(webhook, now);
+        true
+    }
+}
+
+/// Notes in the health record that an attempt failed or succeeded, where that changes it. It is no more than a note: where
+/// it cannot be made, the next attempt makes it.
+pub(crate) async fn note(context: &Context, header: &DeliveryHeader, outcome: OutcomeClass) {
+    let failing = context.registry.health(header.webhook).is_some_and(|served| served.health.failing_since.is_some());
+    let fails = outcome != OutcomeClass::Success;
+    if failing == fails || (fails && !context.health.may_note(header.webhook, context.clock.monotonic())) {
+        return;
+    }
+    let now = context.clock.now();
+    let changed = change(context, header.webhook, &header.project, |health| {
+        let failing_since = fails.then(|| health.failing_since.unwrap_or(now));
+        (failing_since != health.failing_since).then(|| Health { failing_since, ..health.clone() })
+    });
+    if let Err(error) = changed.await {
+        tracing::warn!(webhook = %header.webhook, error = %report(&error), "could not note a webhook's health");
+    }
+}
+
+/// Pauses a webhook whose receiver answered 410, and waits until this process sees it. True when that is done; false when
+/// the lease ran out before the store took it: then the delivery is sent again, and pauses the webhook if still gone.
+pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
+    let header = &work.lease.delivery.header;
+    let since = context.clock.now();
+    loop {
+        let changed = change(context, header.webhook, &header.project, |health| match &health.gate {
+            Some(Gate::Paused { .. }) => None,
+            Some(Gate::Releasing { .. }) | None => {
+                let failing_since = Some(health.failing_since.unwrap_or(since));
+                Some(Health {
+                    gate: Some(Gate::Paused { by: PauseReason::Gone, since }),
+                    failing_since,
+                    ..health.clone()
+                })
+            }
+        });
+        match changed.await {
+            Ok(revision) => {
+                if let Some(revision) = revision {
+                    tracing::info!(webhook = %header.webhook, "paused: its receiver answered 410 gone");
+                    see(context, revision).await;
+                }
+                return true;
+            }
+            Err(error) => {
+                tracing::warn!(webhook = %header.webhook, error = %report(&error), "could not pause a webhook");
+            }
+        }
+        context.clock.sleep(Duration::from_millis(500)).await;
+        if !work.hold.is_ours(context.clock.monotonic()) {
+            return false;
+        }
+    }
+}
+
+/// Lowers a gate that has been worked off. False if it is up for another reason by now.
+pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<bool> {
+    let Some(served) = context.registry.health(webhook) else { return Ok(true) };
+    let mut is_down = false;
+    let revision = change(context, webhook, &served.health.project, |health| match &health.gate {
+        Some(Gate::Paused { .. }) => {
+            is_down = false;
+            None
+        }
+        Some(Gate::Releasing { .. }) => {
+            is_down = true;
+            Some(Health { gate: None, ..health.clone() })
+        }
+        None => {
+            is_down = true;
+            None
+        }
+    })
+    .await?;
+    if let Some(revision) = revision {
+        see(context, revision).await;
+    }
+    Ok(is_down)
+}
+
+/// Waits until the registry has a change that was just made. Not for long: it is only to be sure that what this process does
+/// next goes by it, and a watch that is broken catches up later.
+async fn see(context: &Context, revision: Revision) {
+    tokio::select! {
+        () = context.registry.caught_up(Group::State, revision) => {}
+        () = context.clock.sleep(Duration::from_secs(1)) => {}
+        () = context.shutdown.cancelled() => {}
+    }
+}
+
+/// Changes a record as `decide` says, reading it anew for each try. Returns the revision of the change, if one was made.
+async fn change(
+    context: &Context,
+    webhook: WebhookId,
+    project: &ProjectId,
+    mut decide: impl FnMut(&Health) -> Option<Health> + Send,
+) -> StoreResult<Option<Revision>> {
+    const TRIES: usize = 16;
+    let key = Key::Health(webhook);
+    for _ in 0..TRIES {
+        let (health, expected) = match context.store.get(&key).await? {
+            Some(Versioned { record: Record::Health(health), revision }) => (health, Expected::At(revision)),
+            Some(Versioned { record: Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_), .. }) => {
+                let what = format!("the record under {key} is of another kind");
+                return Err(StoreError::new(StoreErrorKind::Corrupt, "read a health record", what));
+            }
+            // Of a webhook that was deleted meanwhile, no record is left behind.
+            None if context.registry.webhook(webhook).is_none() => return Ok(None),
+            None => (Health::new(webhook, project.clone()), Expected::Absent),
+        };
+        let Some(changed) = decide(&health) else { return Ok(None) };
+        match context.store.put(Record::Health(changed.clone()), expected).await? {
+            Changed::Done(revision) => {
+                let entry = JournalEntry::HealthChanged(HealthChanged { health: changed, at: context.clock.now() });
+                if let Err(error) = context.journal.append(vec![entry]).await {
+                    tracing::warn!(%webhook, error = %report(&error), "could not journal a change of a webhook's health");
+                }
+                return Ok(Some(revision));
+            }
+            Changed::Conflict => {}
+        }
+    }
+    Err(StoreError::new(StoreErrorKind::Unavailable, "change a health record", "others kept changing it"))
+}

@@ -1,0 +1,181 @@
+//! Lanes: who is sent to now, who waits, and who has no room. One lane for each webhook, in memory, pure.
+//!
+//! A lane sends to its webhook with at most `limit` requests at once and in order of admission. No lane can fill the
+//! worker: it may hold as many deliveries as are free in the worker as a whole (the dynamic threshold of Choudhury and
+//! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). One busy lane takes half, ten take
+//! less than a tenth each, and some room is always left for a webhook that holds nothing yet. What a lane has no room for
+//! is put off to when the lane will have worked off what is before it, going by how long its requests take.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::ids::WebhookId;
+
+/// The bounds of the lanes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Requests at once in one lane.
+    pub(crate) limit: usize,
+    /// Deliveries held in all lanes together.
+    pub(crate) held: usize,
+    /// The least a delivery is put off by.
+    pub(crate) put_off_least: Duration,
+    /// The most a delivery is put off by.
+    pub(crate) put_off_most: Duration,
+}
+
+/// The answer to an admission.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission<T> {
+    /// Its request may be made now.
+    Start(T),
+    /// It waits in its lane.
+    Waits,
+    /// Its lane has no room; it is to be put off by so much.
+    Surplus(T, Duration),
+    /// The lanes are closed.
+    Closed(T),
+}
+
+#[derive(Debug)]
+struct Lane<T> {
+    /// Requests being made.
+    running: usize,
+    /// Deliveries held: waiting, being sent, being settled.
+    held: usize,
+    waiting: VecDeque<T>,
+    /// How long its requests take, smoothed.
+    service: Duration,
+    /// Until when the lane is busy with what it holds and what was put off.
+    booked_until: Monotonic,
+}
+
+impl<T> Lane<T> {
+    fn new() -> Self {
+        /// Before anything is known of a receiver it is taken to be ordinary.
+        const ASSUMED_SERVICE: Duration = Duration::from_millis(100);
+        Self {
+            running: 0,
+            held: 0,
+            waiting: VecDeque::new(),
+            service: ASSUMED_SERVICE,
+            booked_until: Monotonic::default(),
+        }
+    }
+
+    fn observe(&mut self, took: Duration) {
+        self.service = (self.service * 7 + took) / 8;
+    }
+
+    /// How long the next surplus delivery is put off.
+    fn put_off(&mut self, now: Monotonic, bounds: &Bounds) -> Duration {
+        let each = self.service / u32::try_from(bounds.limit).unwrap_or(u32::MAX);
+        let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let worked_off = now.after(each.saturating_mul(waiting));
+        let booked = self.booked_until.max(worked_off).after(each);
+        let delay = booked.since(now);
+        self.booked_until = booked;
+        if delay > bounds.put_off_most {
+            // Beyond the most, they come back spread over the second half of it rather than all at once.
+            self.booked_until = now.after(bounds.put_off_most / 2);
+            return bounds.put_off_most.max(bounds.put_off_least);
+        }
+        delay.max(bounds.put_off_least)
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Lanes<T> {
+    lanes: HashMap<WebhookId, Lane<T>>,
+    bounds: Bounds,
+    held: usize,
+    closed: bool,
+}
+
+impl<T> Lanes<T> {
+    /// No lanes yet. Bounds of zero are taken as one.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        let bounds = Bounds { limit: bounds.limit.max(1), held: bounds.held.max(1), ..bounds };
+        Self { lanes: HashMap::new(), bounds, held: 0, closed: false }
+    }
+
+    /// Admits a delivery from the queue, if its lane has room.
+    pub(crate) fn admit(&mut self, webhook: WebhookId, item: T, now: Monotonic) -> Admission<T> {
+        if self.closed {
+            return Admission::Closed(item);
+        }
+        let free = self.bounds.held.saturating_sub(self.held);
+        if self.lanes.get(&webhook).map_or(0, |lane| lane.held) >= free {
+            let delay = match self.lanes.get_mut(&webhook) {
+                Some(lane) => lane.put_off(now, &self.bounds),
+                None => self.bounds.put_off_least,
+            };
+            return Admission::Surplus(item, delay);
+        }
+        self.enter(webhook, item)
+    }
+
+    /// Admits a delivery from behind a gate, of which the gate's owner bounds the number.
+    pub(crate) fn admit_from_gate(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
+        if self.closed { Admission::Closed(item) } else { self.enter(webhook, item) }
+    }
+
+    fn enter(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
+        let lane = self.lanes.entry(webhook).or_insert_with(Lane::new);
+        self.held += 1;
+        lane.held += 1;
+        if lane.running < self.bounds.limit {
+            lane.running += 1;
+            return Admission::Start(item);
+        }
+        lane.waiting.push_back(item);
+        Admission::Waits
+    }
+
+    /// A request of this lane is over. Returns the one to be started in its place; after closing there is none.
+    pub(crate) fn sent(&mut self, webhook: WebhookId, took: Duration) -> Option<T> {
+        let lane = self.lanes.get_mut(&webhook)?;
+        lane.observe(took);
+        let next = lane.waiting.pop_front();
+        if next.is_none() {
+            lane.running = lane.running.saturating_sub(1);
+        }
+        next
+    }
+
+    /// A delivery that was started is not held any more.
+    pub(crate) fn left(&mut self, webhook: WebhookId) {
+        self.release(webhook, 1);
+    }
+
+    /// Takes the waiting ones of which this is true out of a lane.
+    pub(crate) fn take_waiting(&mut self, webhook: WebhookId, mut which: impl FnMut(&T) -> bool) -> Vec<T> {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return Vec::new() };
+        let (taken, kept): (VecDeque<T>, VecDeque<T>) =
+            std::mem::take(&mut lane.waiting).into_iter().partition(|item| which(item));
+        lane.waiting = kept;
+        self.release(webhook, taken.len());
+        taken.into()
+    }
+
+    /// Admits and starts nothing any more. Returns all that wait.
+    pub(crate) fn close(&mut self) -> Vec<T> {
+        self.closed = true;
+        let webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        webhooks.into_iter().flat_map(|webhook| self.take_waiting(webhook, |_| true)).collect()
+    }
+
+    fn release(&mut self, webhook: WebhookId, count: usize) {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return };
+        lane.held = lane.held.saturating_sub(count);
+        self.held = self.held.saturating_sub(count);
+        if lane.held == 0 {
+            self.lanes.remove(&webhook);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! The lanes' promises, by property tests.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::ids::WebhookId;
+use proptest::prelude::*;
+
+use super::{Admission, Bounds, Lanes};
+
+fn webhook(number: u8) -> WebhookId {
+    WebhookId::from_bytes([number; 16])
+}
+
+fn bounds(limit: usize, held: usize) -> Bounds {
+    Bounds { limit, held, put_off_least: Duration::from_millis(250), put_off_most: Duration::from_secs(30) }
+}
+
+const NOW: Monotonic = Monotonic(Duration::from_secs(1000));
+
+#[derive(Clone, Debug)]
+enum Step {
+    Admit(u8),
+    FromGate(u8),
+    Sent(u8),
+    Left(u8),
+    Lose(u8, u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (0u8..5).prop_flat_map(|webhook| {
+        prop_oneof![
+            5 => Just(Step::Admit(webhook)),
+            1 => Just(Step::FromGate(webhook)),
+            3 => Just(Step::Sent(webhook)),
+            3 => Just(Step::Left(webhook)),
+            1 => any::<u32>().prop_map(move |item| Step::Lose(webhook, item)),
+        ]
+    });
+    proptest::collection::vec(step, 0..300)
+}
+
+/// What the lanes should be, kept in the plainest way.
+#[derive(Default)]
+struct Model {
+    waiting: HashMap<u8, Vec<u32>>,
+    running: HashMap<u8, usize>,
+    settling: HashMap<u8, usize>,
+}
+
+impl Model {
+    fn held(&self, webhook: u8) -> usize {
+        self.waiting.get(&webhook).map_or(0, Vec::len)
+            + self.running.get(&webhook).unwrap_or(&0)
+            + self.settling.get(&webhook).unwrap_or(&0)
+    }
+
+    fn held_in_all(&self) -> usize {
+        (0..5).map(|webhook| self.held(webhook)).sum()
+    }
+
+    fn entered(&mut self, webhook: u8, item: u32, limit: usize, admission: &Admission<u32>) {
+        let running = self.running.entry(webhook).or_default();
+        if *running < limit {
+            assert_eq!(*admission, Admission::Start(item));
+            *running += 1;
+        } else {
+            assert_eq!(*admission, Admission::Waits);
+            self.waiting.entry(webhook).or_default().push(item);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn lanes_send_in_order_within_their_limits_and_their_share(
+        steps in steps(), limit in 1usize..4, held in 1usize..40,
+    ) {
+        let mut lanes = Lanes::new(bounds(limit, held));
+        let mut model = Model::default();
+        for (item, step) in (0u32..).zip(steps) {
+            match step {
+                Step::Admit(number) => {
+                    let has_room = model.held(number) + model.held_in_all() < held;
+                    let admission = lanes.admit(webhook(number), item, NOW);
+                    if has_room {
+                        model.entered(number, item, limit, &admission);
+                    } else {
+                        let put_off = matches!(admission, Admission::Surplus(same, delay)
+                            if same == item && delay >= Duration::from_millis(250) && delay <= Duration::from_secs(30));
+                        prop_assert!(put_off, "{admission:?}");
+                    }
+                }
+                Step::FromGate(number) => {
+                    let admission = lanes.admit_from_gate(webhook(number), item);
+                    model.entered(number, item, limit, &admission);
+                }
+                Step::Sent(number) if model.running.get(&number).is_some_and(|running| *running > 0) => {
+                    let next = lanes.sent(webhook(number), Duration::from_millis(20));
+                    *model.settling.entry(number).or_default() += 1;
+                    let waiting = model.waiting.entry(number).or_default();
+                    if waiting.is_empty() {
+                        prop_assert_eq!(next, None);
+                        *model.running.entry(number).or_default() -= 1;
+                    } else {
+                        prop_assert_eq!(next, Some(waiting.remove(0)));
+                    }
+                }
+                Step::Left(number) if model.settling.get(&number).is_some_and(|settling| *settling > 0) => {
+                    lanes.left(webhook(number));
+                    *model.settling.entry(number).or_default() -= 1;
+                }
+                Step::Lose(number, lost) => {
+                    let taken = lanes.take_waiting(webhook(number), |item| *item % 3 == lost % 3);
+                    let waiting = model.waiting.entry(number).or_default();
+                    let expected: Vec<u32> = waiting.iter().copied().filter(|item| *item % 3 == lost % 3).collect();
+                    waiting.retain(|item| *item % 3 != lost % 3);
+                    prop_assert_eq!(taken, expected);
+                }
+                Step::Sent(_) | Step::Left(_) => {}
+            }
+            prop_assert_eq!(lanes.held, model.held_in_all());
+        }
+        let mut waiting = lanes.close();
+        let mut expected: Vec<u32> = model.waiting.values().flatten().copied().collect();
+        waiting.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(waiting, expected);
+        prop_assert_eq!(lanes.admit(webhook(0), 7, NOW), Admission::Closed(7));
+    }
+
+    /// However many webhooks answer nothing at all, one that has sent nothing yet gets through.
+    #[test]
+    fn there_is_always_room_for_a_newcomer(hogs in 1u8..100, offered in 1usize..200) {
+        let mut lanes = Lanes::new(bounds(32, 1000));
+        for _ in 0..offered {
+            for hog in 0..hogs {
+                let _ = lanes.admit(webhook(hog), 0u32, NOW);
+            }
+        }
+        prop_assert_eq!(lanes.admit(webhook(200), 1, NOW), Admission::Start(1));
+    }
+}
+
+#[test]
+fn one_busy_webhook_may_use_half_of_the_worker() {
+    let mut lanes = Lanes::new(bounds(32, 1000));
+    let admitted = (0..1000).filter(|n| !matches!(lanes.admit(webhook(1), *n, NOW), Admission::Surplus(..))).count();
+    assert_eq!(admitted, 500);
+}
+
+#[test]
+fn surplus_comes_back_when_the_lane_will_have_worked_off_what_is_before_it() {
+    let mut lanes = Lanes::new(bounds(10, 20));
+    for n in 0..10 {
+        assert_eq!(lanes.admit(webhook(1), n, NOW), Admission::Start(n));
+    }
+    // Each request takes about a second, ten at once: a tenth of a second for each that is put off.
+    for n in 10..110 {
+        assert!(lanes.sent(webhook(1), Duration::from_secs(1)).is_none());
+        lanes.left(webhook(1));
+        assert_eq!(lanes.admit(webhook(1), n, NOW), Admission::Start(n));
+    }
+    let delays: Vec<f64> = (0..50)
+        .map(|n| match lanes.admit(webhook(1), n, NOW) {
+            Admission::Surplus(_, delay) => delay.as_secs_f64(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(delays[0], 0.25);
+    assert!(delays[49] > 4.5 && delays[49] < 5.5, "{delays:?}");
+    assert!(delays.is_sorted());
+}
+
+#[test]
+fn a_long_backlog_comes_back_spread_over_time() {
+    let mut lanes = Lanes::new(bounds(1, 2));
+    assert_eq!(lanes.admit(webhook(1), 0, NOW), Admission::Start(0));
+    let mut in_tenths = [0; 10];
+    for n in 0..3000 {
+        let Admission::Surplus(_, delay) = lanes.admit(webhook(1), n, NOW) else { panic!("{n} was admitted") };
+        in_tenths[usize::try_from(delay.as_millis() / 3001).unwrap()] += 1;
+    }
+    assert!(in_tenths[5..].iter().all(|count| *count > 300), "{in_tenths:?}");
+    assert!(in_tenths.iter().all(|count| *count < 700), "{in_tenths:?}");
+}

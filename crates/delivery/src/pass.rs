@@ -1,0 +1,200 @@
+//! The life of one leased delivery, in the one order there is:
+//!
+//! 1. claim it; 2. end it if it has expired or its webhook is gone; 3. put it behind its webhook's gate if one is up;
+//! 4. put it off if its lane has no room; 5. sign and POST; 6. free the lane for the next; 7. settle.
+//!
+//! Whatever happens between two of these, dying included, the delivery stands in the queue as it was, and is leased again
+//! when the lease has run out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_core::attempt::{Attempt, OutcomeClass};
+use fanfare_core::clock::Monotonic;
+use fanfare_core::delivery::{DueReason, End, Next, Place, Settlement};
+use fanfare_core::egress::EgressPolicy;
+use fanfare_core::health::GateReason;
+use fanfare_core::ids::AttemptId;
+use fanfare_core::ports::StoreResult;
+use fanfare_core::ports::config_store::Group;
+use fanfare_core::request::RequestParts;
+use fanfare_core::retry_after;
+use fanfare_egress::Outgoing;
+use fanfare_runtime::registry::ServedWebhook;
+use fanfare_runtime::tasks::report;
+use ulid::Ulid;
+
+use crate::context::{Context, Origin, Seat, Slot, Work};
+use crate::decide::{self, Attempted};
+use crate::settle::settle;
+use crate::{claim, health};
+
+/// How a delivery comes to its pass.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Through its lane: it may be sent. The slot is given up before the seat.
+    Lane {
+        /// Its place among the requests made at once.
+        slot: Slot,
+        /// Its place among those the lane holds.
+        seat: Seat,
+    },
+    /// Past its lane: it is not to be sent now.
+    Aside {
+        /// How long it is put off if no gate is up.
+        put_off: Duration,
+    },
+}
+
+/// Makes one pass.
+pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
+    if !work.hold.is_ours(context.clock.monotonic()) {
+        return;
+    }
+    // Before claiming, since a claim would keep the next owner of the gate from it until it has run out.
+    if work.origin == Origin::Gate && context.registry.gate(work.webhook()) == Some(GateReason::Paused) {
+        return context.give_back(work).await;
+    }
+    let Some((work, claimed_until)) = claim::claim(&context, work).await else { return };
+    let now = context.clock.now();
+    let header = &work.lease.delivery.header;
+    if header.expires_at.is_some_and(|expiry| now >= expiry) {
+        return conclude(&context, &work, Next::End { end: End::Expired }).await;
+    }
+    let webhook = match webhook(&context, &work).await {
+        Ok(Some(webhook)) => webhook,
+        Ok(None) => return conclude(&context, &work, Next::End { end: End::Discarded }).await,
+        Err(error) => {
+            let webhook = work.webhook();
+            tracing::warn!(%webhook, error = %report(&error), "could not look a webhook up; its delivery's lease runs out");
+            return;
+        }
+    };
+    match (context.registry.gate(work.webhook()), work.origin) {
+        (Some(reason), Origin::Queue) | (Some(reason @ GateReason::Paused), Origin::Gate) => {
+            return conclude(&context, &work, Next::Move(Place::Gated { reason })).await;
+        }
+        (Some(GateReason::Releasing), Origin::Gate) | (None, Origin::Queue | Origin::Gate) => {}
+    }
+    match way {
+        Way::Lane { slot, seat } => {
+            send(&context, &work, &webhook, claimed_until, slot).await;
+            drop(seat);
+        }
+        Way::Aside { put_off } => {
+            let at = header.expires_at.map_or(now.after(put_off), |expiry| expiry.min(now.after(put_off)));
+            conclude(&context, &work, Next::Move(Place::Due { at, reason: DueReason::Congested })).await;
+        }
+    }
+}
+
+/// The webhook, if there still is one. The registry may not have heard yet of one that fan-out knows already, so a missing
+/// one is looked for in what the registry will have when it has caught up.
+async fn webhook(context: &Context, work: &Work) -> StoreResult<Option<Arc<ServedWebhook>>> {
+    if let Some(webhook) = context.registry.webhook(work.webhook()) {
+        return Ok(Some(webhook));
+    }
+    context.registry.refresh(&*context.store, Group::Config).await?;
+    Ok(context.registry.webhook(work.webhook()))
+}
+
+/// Settles without an attempt.
+async fn conclude(context: &Context, work: &Work, next: Next) {
+    finish(context, work, None, next).await;
+}
+
+/// Settles, and counts what has ended.
+async fn finish(context: &Context, work: &Work, attempt: Option<Attempt>, next: Next) {
+    let at = context.clock.now();
+    if !settle(context, work, Settlement { attempt, next, at }).await {
+        return;
+    }
+    let end = match next {
+        Next::Move(_) => return,
+        Next::End { end: End::Delivered } => "delivered",
+        Next::End { end: End::Exhausted } => "exhausted",
+        Next::End { end: End::Expired } => "expired",
+        Next::End { end: End::Discarded } => "discarded",
+    };
+    context.metrics.delivery_ended.with_label_values(&[end]).inc();
+}
+
+/// Makes the POST and settles by what comes of it.
+async fn send(context: &Context, work: &Work, webhook: &ServedWebhook, claimed_until: Monotonic, slot: Slot) {
+    let delivery = &work.lease.delivery;
+    let header = &delivery.header;
+    let timeout = webhook.webhook.timeout.as_duration();
+    // Right before the request: a process that was frozen since it claimed must not send what another has taken over.
+    let monotonic = context.clock.monotonic();
+    if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
+        tracing::warn!(delivery = %header.id, "a delivery is not sent: this process was too slow to keep it");
+        return;
+    }
+    let project = context.registry.project(&webhook.webhook.project);
+    let policy = project.map_or_else(EgressPolicy::default, |project| project.egress.clone());
+    let started_at = context.clock.now();
+    let number = header.attempts.saturating_add(1);
+    let headers = webhook.template.headers(&RequestParts {
+        event_type: &header.event_type,
+        key: header.idempotency_key(),
+        attempt: number,
+        at: started_at,
+        body: &delivery.body,
+        test: false,
+    });
+    let logged_headers = webhook.template.masked(&headers);
+    context.metrics.delivery_queue_wait.observe(started_at.since(work.lease.ready_at).as_secs_f64());
+    let answer = {
+        let _in_flight = InFlight::enter(context);
+        let (url, body) = (&webhook.webhook.url, delivery.body.clone());
+        context.egress.post(Outgoing { url, policy: &policy, headers, body, timeout }).await
+    };
+    let outcome = answer.outcome;
+    // A receiver that is gone gets no further request before its gate is seen to be up; any other gets the next at once,
+    // however long the store takes to record this one.
+    let slot = (outcome == OutcomeClass::Gone).then_some(slot);
+    let ended_at = context.clock.now();
+    count(context, outcome, &answer.took);
+    let retry_after = answer.headers.get(http::header::RETRY_AFTER);
+    let attempted = Attempted {
+        outcome,
+        number,
+        at: ended_at,
+        retry_after: retry_after.and_then(|value| retry_after::parse(value.as_bytes(), ended_at)),
+        expires_at: header.expires_at,
+        schedule: &webhook.webhook.retry_schedule,
+    };
+    let next = decide::next(&attempted, &mut rand::rng());
+    if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
+        return;
+    }
+    drop(slot);
+    let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), rand::random()));
+    finish(context, work, Some(answer.into_attempt(id, number, started_at, logged_headers)), next).await;
+    if outcome == OutcomeClass::Success {
+        context.metrics.delivery_end_to_end.observe(ended_at.since(header.accepted_at).as_secs_f64());
+    }
+    health::note(context, header, outcome).await;
+}
+
+fn count(context: &Context, outcome: OutcomeClass, took: &Duration) {
+    let result = if outcome == OutcomeClass::Success { "success" } else { "failure" };
+    context.metrics.delivery_attempts.with_label_values(&[outcome.as_str()]).inc();
+    context.metrics.delivery_attempt_duration.with_label_values(&[result]).observe(took.as_secs_f64());
+}
+
+/// Counts a request while it is being made.
+struct InFlight<'c>(&'c Context);
+
+impl<'c> InFlight<'c> {
+    fn enter(context: &'c Context) -> Self {
+        context.metrics.delivery_in_flight.inc();
+        Self(context)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.delivery_in_flight.dec();
+    }
+}

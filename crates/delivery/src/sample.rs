@@ -1,0 +1,36 @@
+//! How deep the queue is, asked once a second for the metrics.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fanfare_core::ports::delivery_queue::QueueDepth;
+use fanfare_runtime::tasks::report;
+
+use crate::context::Context;
+
+/// Samples until shutdown.
+pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
+    loop {
+        match context.queue.depth().await {
+            Ok(depth) => show(&context, &depth),
+            Err(error) => tracing::debug!(error = %report(&error), "could not ask for the queue's depth"),
+        }
+        tokio::select! {
+            () = context.shutdown.cancelled() => return Ok(()),
+            () = context.clock.sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+fn show(context: &Context, depth: &QueueDepth) {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let metrics = &context.metrics;
+    metrics.delivery_ready.set(count(depth.ready));
+    metrics.delivery_gated.set(count(depth.gated));
+    metrics.delivery_due.with_label_values(&["retry"]).set(count(depth.due_retry));
+    metrics.delivery_due.with_label_values(&["retry_after"]).set(count(depth.due_retry_after));
+    metrics.delivery_due.with_label_values(&["congested"]).set(count(depth.due_congested));
+    let age = depth.oldest_ready.map_or(Duration::ZERO, |oldest| context.clock.now().since(oldest));
+    metrics.delivery_oldest_ready_age.set(age.as_secs_f64());
+}

@@ -1,0 +1,11 @@
+//! Delivery on the embedded engine, against local receivers, on a manual clock.
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
+
+mod claims;
+mod doubles;
+mod fairness;
+mod gated_receiver;
+mod gates;
+mod leases;
+mod outcomes;
+mod rig;
