@@ -47,6 +47,8 @@ impl Fanfare {
         let dir = tempfile::tempdir()?;
         let child = Command::new(binary)
             .arg("serve")
+            // Only options may begin so; an unknown one is refused.
+            .env_remove("FANFARE_BIN")
             .env("FANFARE_LISTEN", api.to_string())
             .env("FANFARE_ADMIN_LISTEN", admin.to_string())
             .env("FANFARE_DATA_DIR", dir.path().join("data"))
