@@ -1,8 +1,19 @@
 //! The read model: `history.db`, fed by the journal, and its queries.
 //!
-//! What is shown of events, deliveries and attempts comes from here, never from the queue.
+//! What is shown of events, deliveries and attempts comes from here, never from the queue. It is a little behind the queue,
+//! and can be built again from the journal as far as that reaches back.
 
+mod apply;
+mod columns;
+mod database;
+mod error;
+mod follow;
 pub mod query;
+mod retention;
+mod standing;
+#[cfg(test)]
+mod tests;
+mod versions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,30 +21,44 @@ use std::sync::Arc;
 use fanfare_core::attempt::Attempt;
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::{DeliveryId, EventId, ProjectId};
+use fanfare_core::ports::journal::JournalPosition;
 use fanfare_core::ports::{ConfigStore, Journal};
 use fanfare_runtime::{Span, Tasks};
 use fanfare_telemetry::Metrics;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
-pub use query::{DeliveryFilter, DeliveryPage, DeliveryRow, EventRow, HistoryError};
+use database::Database;
+pub use error::HistoryError;
+use follow::Follower;
+pub use query::{DeliveryFilter, DeliveryPage, DeliveryRow, EventRow};
 
 /// The read model's bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HistoryConfig {
-    /// How long events that are done with, and their deliveries, are shown.
+    /// How long events that are done with, and their deliveries, are shown: counted from when the last of an event's
+    /// deliveries ended. 30 days, so that a month's report can still be looked into.
     pub retention: Span,
+    /// Queries that run at the same time; further ones wait. At least 1. 4, since each keeps a thread and up to 2 MiB of
+    /// cached pages, and most take less than a millisecond.
+    pub readers: usize,
 }
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { retention: Span::from_secs(30 * 24 * 60 * 60) }
+        Self { retention: Span::from_secs(30 * 24 * 60 * 60), readers: 4 }
     }
 }
 
 /// The read model. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct History {}
+pub struct History {
+    database: Arc<Database>,
+    config: HistoryConfig,
+    metrics: Metrics,
+    applied: watch::Sender<JournalPosition>,
+}
 
 impl History {
     /// Opens or creates the database, migrating it if it is older.
@@ -41,23 +66,40 @@ impl History {
     /// # Errors
     /// When it cannot be opened, is damaged, or was written by a newer version.
     pub fn open(path: &Path, config: &HistoryConfig, metrics: Metrics) -> Result<Self, HistoryError> {
-        let _ = (path, config, metrics);
-        todo!()
+        let database = Arc::new(Database::open(path, config.readers.max(1))?);
+        let applied = watch::Sender::new(JournalPosition::default());
+        Ok(Self { database, config: config.clone(), metrics, applied })
     }
 
     /// Starts the tasks that apply the journal, keep the webhooks' versions, and remove what is past retention.
     pub fn start(&self, journal: Arc<dyn Journal>, store: Arc<dyn ConfigStore>, clock: Arc<dyn Clock>, tasks: &Tasks) {
-        let _ = (journal, store, clock, tasks);
-        todo!()
+        let follower = Follower {
+            database: Arc::clone(&self.database),
+            journal,
+            clock: Arc::clone(&clock),
+            metrics: self.metrics.clone(),
+            applied: self.applied.clone(),
+        };
+        tasks.spawn("history-journal", follower.run(tasks.shutdown()));
+        let database = Arc::clone(&self.database);
+        tasks.spawn("history-webhooks", versions::run(database, store, Arc::clone(&clock), tasks.shutdown()));
+        let (database, retention) = (Arc::clone(&self.database), self.config.retention.get());
+        tasks.spawn("history-retention", retention::run(database, retention, clock, tasks.shutdown()));
     }
 
-    /// An event with its deliveries and non-matches (at most 100 of each; the totals say whether there are more).
+    /// Tells the journal's position up to which everything is applied and can be read; zero until the journal is followed.
+    pub fn applied(&self) -> watch::Receiver<JournalPosition> {
+        self.applied.subscribe()
+    }
+
+    /// An event with its deliveries and non-matches (at most 100 of each; the totals say whether there are more). `None`
+    /// until it has been fanned out.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn event(&self, project: &ProjectId, id: &EventId) -> Result<Option<EventRow>, HistoryError> {
-        let _ = (project, id);
-        todo!()
+        let (project, id) = (project.clone(), id.clone());
+        self.database.read("read an event", move |transaction| query::event::one(transaction, &project, &id)).await
     }
 
     /// Deliveries of a project, most recent first.
@@ -65,8 +107,10 @@ impl History {
     /// # Errors
     /// When the database cannot be read.
     pub async fn deliveries(&self, project: &ProjectId, filter: DeliveryFilter) -> Result<DeliveryPage, HistoryError> {
-        let _ = (project, filter);
-        todo!()
+        let project = project.clone();
+        self.database
+            .read("read deliveries", move |transaction| query::deliveries::page(transaction, &project, &filter))
+            .await
     }
 
     /// A delivery with its attempts, first to last.
@@ -78,7 +122,9 @@ impl History {
         project: &ProjectId,
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, HistoryError> {
-        let _ = (project, id);
-        todo!()
+        let project = project.clone();
+        self.database
+            .read("read a delivery", move |transaction| query::deliveries::one(transaction, &project, id))
+            .await
     }
 }

@@ -1,15 +1,14 @@
 //! What the read model answers.
 
+pub(crate) mod deliveries;
+pub(crate) mod event;
+
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DeliveryStatus;
 use fanfare_core::event::{EventHeader, EventType};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, Run, WebhookId};
 use fanfare_core::matching::NonMatch;
-
-/// Why the read model does not answer.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {}
 
 /// One delivery as it is shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +17,8 @@ pub struct DeliveryRow {
     pub id: DeliveryId,
     /// Its webhook.
     pub webhook: WebhookId,
-    /// The webhook's URL: as it is now, or as it last was if the webhook has been deleted.
+    /// The webhook's URL: as it is now, or as it last was if the webhook has been deleted. Empty only while the read model has
+    /// not yet heard of the webhook.
     pub webhook_url: String,
     /// Its event.
     pub event: EventId,
@@ -28,9 +28,9 @@ pub struct DeliveryRow {
     pub run: Run,
     /// Where it stands or how it ended.
     pub status: DeliveryStatus,
-    /// Why it waits, if it does: `retry`, `retry_after`, `paused`, `releasing`.
+    /// Why it waits, if it does: `retry`, `retry_after`, `congested`, `paused`, `releasing`.
     pub waiting_reason: Option<String>,
-    /// When it was made.
+    /// When its event was accepted, or the retry or replay that it belongs to was asked for.
     pub created_at: Timestamp,
     /// When the next attempt is due, if it waits for a time.
     pub next_attempt_at: Option<Timestamp>,
@@ -61,7 +61,8 @@ pub struct EventRow {
     pub deliveries: Vec<DeliveryRow>,
     /// How many deliveries there are in all.
     pub deliveries_total: u64,
-    /// The webhooks of its project that it did not go to, and why, at most 100.
+    /// The webhooks that its project had when it was matched and that it did not go to, and why, in order of their id, at
+    /// most 100. Those that were made later are not among them.
     pub non_matches: Vec<(WebhookId, NonMatch)>,
     /// How many of those there are in all.
     pub non_matches_total: u64,
@@ -78,9 +79,9 @@ pub struct DeliveryFilter {
     pub event_type: Option<EventType>,
     /// In one of these; empty for any.
     pub statuses: Vec<DeliveryStatus>,
-    /// Made at or after this.
+    /// Created at or after this.
     pub since: Option<Timestamp>,
-    /// Made before this.
+    /// Created before this.
     pub until: Option<Timestamp>,
     /// Only those after this cursor, which an earlier page gave.
     pub after: Option<u64>,
@@ -91,8 +92,9 @@ pub struct DeliveryFilter {
 /// A page of deliveries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeliveryPage {
-    /// The deliveries.
+    /// The deliveries. There may be fewer than were asked for, even none, although more follow, when what is wanted is rare.
     pub rows: Vec<DeliveryRow>,
-    /// The cursor of the next page; `None` if this is the last. Stable while deliveries are added.
+    /// The cursor of the next page; `None` if this is the last. Stable while deliveries are added. It is above 2^53, more than
+    /// a JSON number holds for everybody: hand it out as a text.
     pub next: Option<u64>,
 }

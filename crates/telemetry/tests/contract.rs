@@ -1,6 +1,8 @@
 //! The metrics are an interface: dashboards and alerts name them. What a scrape shows at start is held in `metrics.txt`, one
 //! line for each metric: its name, its type, and its labels with all their values.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_core::attempt::OutcomeClass;
