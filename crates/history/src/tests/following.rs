@@ -9,8 +9,10 @@ use fanfare_core::journal::{HealthChanged, JournalEntry};
 use fanfare_core::ports::journal::JournalPosition;
 use fanfare_telemetry::Metrics;
 
-use super::fakes::{Running, file};
+use super::fakes::{FOR_GOOD, Running, file};
 use super::make::{at, ended, event, fanned_out, original, project, webhook, webhook_deleted};
+use crate::apply::apply;
+use crate::database::Database;
 use crate::{DeliveryFilter, History, HistoryConfig, HistoryError};
 
 async fn status(history: &History, number: u32, to: u128) -> Option<DeliveryStatus> {
@@ -94,18 +96,15 @@ async fn a_deleted_webhooks_deliveries_are_discarded_those_told_of_later_too() {
 async fn closing_a_deleted_webhooks_deliveries_goes_on_after_a_restart() {
     let running = Running::start();
     running.tell([fanned_out(&event(1), 1, &[1])]).await;
+    let (directory, journal, store, clock) = running.stop().await;
     // As a crash leaves it that came after the deletion was noted and before anything was closed.
-    let noted = placed_deletion();
-    let database = Arc::clone(&running.history.database);
-    database.write("note a deletion", move |transaction| crate::apply::apply(transaction, &noted)).await.unwrap();
-    assert_eq!(status(&running.history, 1, 1).await, Some(DeliveryStatus::Pending));
+    let database = Arc::new(Database::open(&file(directory.path()), 1).unwrap());
+    let noted = [(JournalPosition(2), webhook_deleted(1, at(5)))];
+    database.write("note a deletion", move |transaction| apply(transaction, &noted)).await.unwrap();
     drop(database);
-    let running = running.restart().await;
-    running.as_time_goes_by(async || status(&running.history, 1, 1).await == Some(DeliveryStatus::Discarded)).await;
-}
 
-fn placed_deletion() -> Vec<(JournalPosition, JournalEntry)> {
-    vec![(JournalPosition(2), webhook_deleted(1, at(5)))]
+    let running = Running::start_in(directory, FOR_GOOD, journal, store, clock);
+    running.as_time_goes_by(async || status(&running.history, 1, 1).await == Some(DeliveryStatus::Discarded)).await;
 }
 
 #[tokio::test]
