@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fanfare_core::ports::StoreResult;
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{OpenError, closed, store_error};
 use crate::writer::Failed;
@@ -20,10 +20,11 @@ pub(crate) struct Readers {
     free: Arc<Semaphore>,
 }
 
-/// A connection that goes back when it is dropped, whatever became of the read.
+/// A connection that goes back when this is dropped, whatever became of the read; after it goes the permit.
 struct Borrowed {
     idle: Arc<Mutex<Vec<Connection>>>,
     connection: Option<Connection>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Borrowed {
@@ -49,16 +50,11 @@ impl Readers {
     ) -> StoreResult<T> {
         let permit = Arc::clone(&self.free).acquire_owned().await.map_err(|_| closed(doing))?;
         let connection = self.idle.lock().pop();
-        let mut borrowed = Borrowed { idle: Arc::clone(&self.idle), connection };
-        // If this future is dropped the read still ends by itself, and gives the connection back before the permit.
-        let reading = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let result = match &mut borrowed.connection {
-                Some(connection) => in_transaction(connection, read),
-                None => Err(Failed::Alone(closed(doing))),
-            };
-            drop(borrowed);
-            result
+        let mut borrowed = Borrowed { idle: Arc::clone(&self.idle), connection, _permit: permit };
+        // If this future is dropped the read still ends by itself.
+        let reading = tokio::task::spawn_blocking(move || match &mut borrowed.connection {
+            Some(connection) => in_transaction(connection, read),
+            None => Err(Failed::Alone(closed(doing))),
         });
         match reading.await {
             Ok(Ok(read)) => Ok(read),

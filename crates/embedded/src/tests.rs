@@ -1,4 +1,11 @@
 //! The engine's tests: the conformance suite on ordinary and on tiny windows, and what only this engine promises.
 
+mod closing;
 mod conformance;
+mod failing;
 mod harness;
+mod model;
+mod opening;
+mod retention;
+mod time;
+mod writing;

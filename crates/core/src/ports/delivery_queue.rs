@@ -183,7 +183,8 @@ pub trait DeliveryQueue: Send + Sync {
         max: usize,
     ) -> StoreResult<Vec<(GatePosition, Delivery)>>;
 
-    /// Removes everything behind the gate of a webhook that has been deleted. Returns how many there were.
+    /// Removes everything behind the gate of a webhook that has been deleted, what is leased too: its settlement comes too
+    /// late. Returns how many there were.
     ///
     /// # Errors
     /// When the store did not take it; repeating it is safe.
@@ -210,7 +211,8 @@ pub trait GateShare: Send {
 #[async_trait]
 pub trait GatePartition: Send + Sync {
     /// Waits until something stands behind gates that this owner has not been told of: webhooks with arrivals since the
-    /// last call, each once. The first call tells of every webhook with anything behind its gate.
+    /// last call, each once. The first call tells of every webhook with anything behind its gate. A lease from behind a
+    /// gate that is given up or runs out is an arrival too: what it held can be taken again.
     ///
     /// # Errors
     /// `Lost` when the partition has gone to another process.

@@ -20,7 +20,8 @@ pub trait Journal: Send + Sync {
     /// When the store did not take them; repeating the call may write them twice, which readers stand.
     async fn append(&self, entries: Vec<JournalEntry>) -> StoreResult<()>;
 
-    /// Reads from the entry after `after` on.
+    /// Reads from the entry after `after` on. A position that this journal has not reached is one of another journal, which
+    /// this one has replaced: then it is read from its start, and positions begin anew.
     ///
     /// # Errors
     /// When the store does not answer.

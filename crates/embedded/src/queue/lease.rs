@@ -67,6 +67,7 @@ fn step(shared: &Arc<Shared>, max: usize) -> Step {
     let (now, monotonic) = (shared.clock.now(), shared.clock.monotonic());
     let until = monotonic.after(shared.config.lease.get());
     shared.queue.change(|state| {
+        let now = state.latest(now);
         state.expire(monotonic);
         let leases = state.lease(now, until, max);
         if !leases.is_empty() {

@@ -36,11 +36,16 @@ pub(crate) struct State {
     /// How often the present hop had been leased, where it had.
     redeliveries: HashMap<DeliveryId, u32>,
     max_redeliveries: usize,
+    /// The latest time that the wall clock has shown.
+    latest: Timestamp,
     wake: Wake,
 }
 
 impl State {
     pub(crate) fn load(connection: &Connection, config: &EmbeddedConfig, now: Timestamp) -> rusqlite::Result<Self> {
+        // What became ready by a clock that was ahead would wait until the clock gets there once more.
+        connection
+            .execute("UPDATE deliveries SET at = ?1 WHERE place < 10 AND place = 0 AND at > ?1", [now.as_millis()])?;
         Ok(Self {
             window: Window::new(first(connection)?, config.window_items, config.window_bytes),
             leases: Leases::default(),
@@ -50,8 +55,15 @@ impl State {
             arrivals: HashSet::new(),
             redeliveries: HashMap::new(),
             max_redeliveries: config.window_items,
+            latest: now,
             wake: Wake::default(),
         })
+    }
+
+    /// The time to go by: when the wall clock is set back, what had come due or was ready stays so.
+    pub(crate) fn latest(&mut self, now: Timestamp) -> Timestamp {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     /// Who is to be woken for what has been changed since this was last asked.
@@ -157,6 +169,7 @@ impl State {
 
     /// How many deliveries stand where.
     pub(crate) fn queue_depth(&mut self, now: Timestamp, monotonic: Monotonic) -> QueueDepth {
+        let now = self.latest(now);
         self.expire(monotonic);
         self.depth.pass(now);
         let oldest = self.window.first_at().filter(|at| self.depth.ready > 0 && *at <= now.as_millis());

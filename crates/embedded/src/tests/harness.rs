@@ -1,6 +1,6 @@
 //! The engine in a temporary directory, on a manual clock.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use crate::{Embedded, EmbeddedConfig, OpenError};
 
 /// A data directory with all that an engine in it needs.
 pub(super) struct Place {
-    directory: TempDir,
+    _temporary: TempDir,
+    pub(super) directory: PathBuf,
     pub(super) clock: ManualClock,
     pub(super) config: EmbeddedConfig,
     pub(super) metrics: Metrics,
@@ -26,8 +27,10 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn new(config: EmbeddedConfig) -> Self {
+        let temporary = tempfile::tempdir().unwrap();
         Self {
-            directory: tempfile::tempdir().unwrap(),
+            directory: temporary.path().to_owned(),
+            _temporary: temporary,
             clock: ManualClock::new(),
             config,
             metrics: Metrics::new("test"),
@@ -36,7 +39,7 @@ impl Place {
     }
 
     pub(super) fn path(&self) -> &Path {
-        self.directory.path()
+        &self.directory
     }
 
     pub(super) fn try_open(&self) -> Result<Embedded, OpenError> {
@@ -63,6 +66,13 @@ pub(super) struct Tiny(Place);
 
 macro_rules! harness {
     ($name:ident, $config:expr) => {
+        impl $name {
+            #[allow(dead_code, reason = "for those tests that look behind the ports")]
+            pub(super) fn place(&self) -> &Place {
+                &self.0
+            }
+        }
+
         #[async_trait]
         impl Harness for $name {
             async fn start() -> Self {

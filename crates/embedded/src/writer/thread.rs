@@ -124,7 +124,7 @@ impl Thread {
             operation.run(&mut tx)?;
         }
         #[cfg(test)]
-        if self.faults.planned(Cut::BeforeCommit) {
+        if self.faults.is_planned(Cut::BeforeCommit) || self.faults.strike(Cut::Failure) {
             return Err(rusqlite::Error::InvalidQuery);
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
@@ -178,9 +178,11 @@ pub(crate) enum Cut {
     BeforeCommit,
     /// With a batch committed, and neither applied nor answered.
     AfterCommit,
+    /// Nowhere: the batch cannot be committed, and the writer goes on.
+    Failure,
 }
 
-/// What a test has planned for the writer: it dies, as if the process had been killed, answering nobody.
+/// What a test has planned for the writer. Where it dies, it does as if the process had been killed: nobody is answered.
 #[cfg(test)]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults(Arc<parking_lot::Mutex<Option<Cut>>>);
@@ -192,7 +194,12 @@ impl Faults {
         *self.0.lock() = Some(cut);
     }
 
-    fn planned(&self, here: Cut) -> bool {
+    /// The next batch cannot be committed.
+    pub(crate) fn fail_next(&self) {
+        self.plan(Cut::Failure);
+    }
+
+    fn is_planned(&self, here: Cut) -> bool {
         *self.0.lock() == Some(here)
     }
 
