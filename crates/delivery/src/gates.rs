@@ -1,5 +1,6 @@
 //! The owner of gates: takes its share of their partitions and looks after each.
 
+pub(crate) mod empty;
 mod partition;
 mod release;
 

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Monotonic;
-use fanfare_core::delivery::DeliveryHeader;
 use fanfare_core::health::{Gate, Health, PauseReason};
-use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ids::WebhookId;
 use fanfare_core::journal::{HealthChanged, JournalEntry};
 use fanfare_core::ports::config_store::{Changed, Expected, Group, Key, Record, Revision, Versioned};
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
@@ -20,43 +19,79 @@ use parking_lot::Mutex;
 
 use crate::context::{Context, Work};
 
-/// When failures were noted last, so that a receiver that answers now so and now so does not keep the store busy: a failure
-/// is noted at most once a second for each webhook. Successes need no such bound, as each follows a noted failure.
+/// What this process is noting now, and when it noted failures last.
 #[derive(Debug, Default)]
-pub(crate) struct HealthNotes(Mutex<HashMap<WebhookId, Monotonic>>);
+pub(crate) struct HealthNotes(Mutex<Notes>);
 
-impl HealthNotes {
-    fn may_note(&self, webhook: WebhookId, now: Monotonic) -> bool {
+#[derive(Debug, Default)]
+struct Notes {
+    /// Webhooks that a pass is making a note of, with what came last meanwhile: failing or not. One at a time for each, so
+    /// that a failure's note cannot overtake that of the success which followed it.
+    under_way: HashMap<WebhookId, bool>,
+    /// When a failure was noted last. A receiver that answers now so and now so must not keep the store busy, so a failure
+    /// is noted at most once a second; successes need no such bound, as each follows a noted failure.
+    failures: HashMap<WebhookId, Monotonic>,
+}
+
+impl Notes {
+    fn may_note_failure(&mut self, webhook: WebhookId, now: Monotonic) -> bool {
         const AT_MOST_EVERY: Duration = Duration::from_secs(1);
         const SWEEP_AT: usize = 1024;
-        let mut noted = self.0.lock();
-        if noted.get(&webhook).is_some_and(|last| now.since(*last) < AT_MOST_EVERY) {
+        if self.failures.get(&webhook).is_some_and(|last| now.since(*last) < AT_MOST_EVERY) {
             return false;
         }
-        if noted.len() >= SWEEP_AT {
-            noted.retain(|_, last| now.since(*last) < AT_MOST_EVERY);
+        if self.failures.len() >= SWEEP_AT {
+            self.failures.retain(|_, last| now.since(*last) < AT_MOST_EVERY);
         }
-        noted.insert(webhook, now);
+        self.failures.insert(webhook, now);
         true
     }
 }
 
 /// Notes in the health record that an attempt failed or succeeded, where that changes it. It is no more than a note: where
 /// it cannot be made, the next attempt makes it.
-pub(crate) async fn note(context: &Context, header: &DeliveryHeader, outcome: OutcomeClass) {
-    let failing = context.registry.health(header.webhook).is_some_and(|served| served.health.failing_since.is_some());
-    let fails = outcome != OutcomeClass::Success;
-    if failing == fails || (fails && !context.health.may_note(header.webhook, context.clock.monotonic())) {
-        return;
+pub(crate) async fn note(context: &Context, webhook: WebhookId, outcome: OutcomeClass) {
+    let mut fails = outcome != OutcomeClass::Success;
+    {
+        let mut notes = context.health.0.lock();
+        if let Some(latest) = notes.under_way.get_mut(&webhook) {
+            *latest = fails;
+            return;
+        }
+        if !has_to_note(context, &mut notes, webhook, fails) {
+            return;
+        }
+        notes.under_way.insert(webhook, fails);
     }
+    loop {
+        if let Err(error) = make_note(context, webhook, fails).await {
+            tracing::warn!(%webhook, error = %report(&error), "could not note a webhook's health");
+        }
+        let mut notes = context.health.0.lock();
+        let latest = notes.under_way.get(&webhook).copied().unwrap_or(fails);
+        if latest == fails || !has_to_note(context, &mut notes, webhook, latest) {
+            notes.under_way.remove(&webhook);
+            return;
+        }
+        fails = latest;
+    }
+}
+
+fn has_to_note(context: &Context, notes: &mut Notes, webhook: WebhookId, fails: bool) -> bool {
+    let failing = context.registry.health(webhook).is_some_and(|served| served.health.failing_since.is_some());
+    failing != fails && (!fails || notes.may_note_failure(webhook, context.clock.monotonic()))
+}
+
+async fn make_note(context: &Context, webhook: WebhookId, fails: bool) -> StoreResult<()> {
     let now = context.clock.now();
-    let changed = change(context, header.webhook, &header.project, |health| {
+    let changed = change(context, webhook, |health| {
         let failing_since = fails.then(|| health.failing_since.unwrap_or(now));
         (failing_since != health.failing_since).then(|| Health { failing_since, ..health.clone() })
     });
-    if let Err(error) = changed.await {
-        tracing::warn!(webhook = %header.webhook, error = %report(&error), "could not note a webhook's health");
+    if let Some(revision) = changed.await? {
+        see(context, revision).await;
     }
+    Ok(())
 }
 
 /// Pauses a webhook whose receiver answered 410, and waits until this process sees it. True when that is done; false when
@@ -65,7 +100,7 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
     let header = &work.lease.delivery.header;
     let since = context.clock.now();
     loop {
-        let changed = change(context, header.webhook, &header.project, |health| match &health.gate {
+        let changed = change(context, header.webhook, |health| match &health.gate {
             Some(Gate::Paused { .. }) => None,
             Some(Gate::Releasing { .. }) | None => {
                 let failing_since = Some(health.failing_since.unwrap_or(since));
@@ -97,9 +132,8 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
 
 /// Lowers a gate that has been worked off. False if it is up for another reason by now.
 pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<bool> {
-    let Some(served) = context.registry.health(webhook) else { return Ok(true) };
-    let mut is_down = false;
-    let revision = change(context, webhook, &served.health.project, |health| match &health.gate {
+    let mut is_down = true;
+    let revision = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. }) => {
             is_down = false;
             None
@@ -134,7 +168,6 @@ async fn see(context: &Context, revision: Revision) {
 async fn change(
     context: &Context,
     webhook: WebhookId,
-    project: &ProjectId,
     mut decide: impl FnMut(&Health) -> Option<Health> + Send,
 ) -> StoreResult<Option<Revision>> {
     const TRIES: usize = 16;
@@ -146,9 +179,11 @@ async fn change(
                 let what = format!("the record under {key} is of another kind");
                 return Err(StoreError::new(StoreErrorKind::Corrupt, "read a health record", what));
             }
-            // Of a webhook that was deleted meanwhile, no record is left behind.
-            None if context.registry.webhook(webhook).is_none() => return Ok(None),
-            None => (Health::new(webhook, project.clone()), Expected::Absent),
+            None => match context.registry.webhook(webhook) {
+                Some(served) => (Health::new(webhook, served.webhook.project.clone()), Expected::Absent),
+                // Of a webhook that was deleted meanwhile, no record is left behind.
+                None => return Ok(None),
+            },
         };
         let Some(changed) = decide(&health) else { return Ok(None) };
         match context.store.put(Record::Health(changed.clone()), expected).await? {

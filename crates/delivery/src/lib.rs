@@ -56,6 +56,7 @@ impl Delivery {
         tasks.spawn("delivery-worker", worker::run(Arc::clone(&context)));
         tasks.spawn("delivery-renewal", renew::run(Arc::clone(&context)));
         tasks.spawn("delivery-gates", gates::run(Arc::clone(&context)));
+        tasks.spawn("delivery-empty-gates", gates::empty::run(Arc::clone(&context)));
         tasks.spawn("delivery-depth", sample::run(context));
     }
 }

@@ -78,8 +78,13 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
     }
     match way {
         Way::Lane { slot, seat } => {
-            send(&context, &work, &webhook, claimed_until, slot).await;
-            drop(seat);
+            let outcome = send(&context, &work, &webhook, claimed_until, slot).await;
+            let id = work.webhook();
+            // It is settled: it holds nothing any more while the webhook's health is noted.
+            drop((seat, work));
+            if let Some(outcome) = outcome {
+                health::note(&context, id, outcome).await;
+            }
         }
         Way::Aside { put_off } => {
             let at = header.expires_at.map_or(now.after(put_off), |expiry| expiry.min(now.after(put_off)));
@@ -119,8 +124,14 @@ async fn finish(context: &Context, work: &Work, attempt: Option<Attempt>, next: 
     context.metrics.delivery_ended.with_label_values(&[end]).inc();
 }
 
-/// Makes the POST and settles by what comes of it.
-async fn send(context: &Context, work: &Work, webhook: &ServedWebhook, claimed_until: Monotonic, slot: Slot) {
+/// Makes the POST and settles by what comes of it. Returns what came of it, if it was made.
+async fn send(
+    context: &Context,
+    work: &Work,
+    webhook: &ServedWebhook,
+    claimed_until: Monotonic,
+    slot: Slot,
+) -> Option<OutcomeClass> {
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
     let timeout = webhook.webhook.timeout.as_duration();
@@ -128,7 +139,7 @@ async fn send(context: &Context, work: &Work, webhook: &ServedWebhook, claimed_u
     let monotonic = context.clock.monotonic();
     if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
         tracing::warn!(delivery = %header.id, "a delivery is not sent: this process was too slow to keep it");
-        return;
+        return None;
     }
     let project = context.registry.project(&webhook.webhook.project);
     let policy = project.map_or_else(EgressPolicy::default, |project| project.egress.clone());
@@ -166,7 +177,7 @@ async fn send(context: &Context, work: &Work, webhook: &ServedWebhook, claimed_u
     };
     let next = decide::next(&attempted, &mut rand::rng());
     if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
-        return;
+        return None;
     }
     drop(slot);
     let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), rand::random()));
@@ -174,7 +185,7 @@ async fn send(context: &Context, work: &Work, webhook: &ServedWebhook, claimed_u
     if outcome == OutcomeClass::Success {
         context.metrics.delivery_end_to_end.observe(ended_at.since(header.accepted_at).as_secs_f64());
     }
-    health::note(context, header, outcome).await;
+    Some(outcome)
 }
 
 fn count(context: &Context, outcome: OutcomeClass, took: &Duration) {

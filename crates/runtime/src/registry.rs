@@ -249,6 +249,11 @@ impl Registry {
         self.view.read().gate(webhook)
     }
 
+    /// The webhooks whose gate is up only to be worked off.
+    pub fn releasing(&self) -> Vec<WebhookId> {
+        self.view.read().releasing.iter().copied().collect()
+    }
+
     /// A webhook's health record, if it has one.
     pub fn health(&self, webhook: WebhookId) -> Option<Arc<ServedHealth>> {
         self.view.read().health.get(&webhook).cloned()

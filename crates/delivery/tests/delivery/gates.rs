@@ -116,6 +116,7 @@ async fn a_gate_with_many_behind_it_is_worked_off_whole() {
     let rig = Rig::started().await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     let webhook = rig.webhook(&receiver.url("/"), |_| ()).await;
+    rig.put(Record::Health(rig.paused(webhook))).await;
     for n in 0..300 {
         rig.push_with(webhook, &format!("order-{n}"), Place::Gated { reason: GateReason::Paused }, None).await;
     }
@@ -124,4 +125,13 @@ async fn a_gate_with_many_behind_it_is_worked_off_whole() {
     rig.gate_down(webhook).await;
     until("all ends", async || rig.ended("delivered") == 300).await;
     assert_eq!(receiver.so_far().len(), 300);
+}
+
+#[tokio::test]
+async fn a_gate_with_nothing_behind_it_goes_down_by_itself() {
+    let rig = Rig::started().await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    let webhook = rig.webhook(&receiver.url("/"), |_| ()).await;
+    rig.release(webhook).await;
+    rig.gate_down(webhook).await;
 }

@@ -8,7 +8,7 @@ use fanfare_core::clock::{Clock, Timestamp};
 use fanfare_core::delivery::{Delivery as Queued, DeliveryHeader, Next, Place};
 use fanfare_core::egress::WebhookUrl;
 use fanfare_core::event::EventType;
-use fanfare_core::health::{Gate, Health};
+use fanfare_core::health::{Gate, Health, PauseReason};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, Run, WebhookId};
 use fanfare_core::journal::{JournalEntry, Settled};
 use fanfare_core::pattern::EventPattern;
@@ -136,6 +136,12 @@ impl Rig {
             Some(other) => panic!("{other:?}"),
             None => None,
         }
+    }
+
+    /// The health record of a webhook that its receiver's 410 paused.
+    pub fn paused(&self, webhook: WebhookId) -> Health {
+        let gate = Some(Gate::Paused { by: PauseReason::Gone, since: self.clock.now() });
+        Health { gate, ..Health::new(webhook, self.project.clone()) }
     }
 
     /// What activating a webhook does to its health record.

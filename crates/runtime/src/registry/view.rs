@@ -24,6 +24,8 @@ pub(super) struct View {
     pub(super) webhooks: HashMap<WebhookId, Arc<ServedWebhook>>,
     pub(super) projects: HashMap<ProjectId, Arc<ServedProject>>,
     pub(super) health: HashMap<WebhookId, Arc<ServedHealth>>,
+    /// The webhooks whose gate is being worked off.
+    pub(super) releasing: BTreeSet<WebhookId>,
     pub(super) config_revision: Revision,
     keys: HashMap<ApiKeyId, Arc<ApiKey>>,
     keys_by_bucket: HashMap<u64, Vec<ApiKeyId>>,
@@ -72,8 +74,14 @@ impl View {
             }
             (Key::Health(id), None) => {
                 self.health.remove(&id);
+                self.releasing.remove(&id);
             }
             (Key::Health(id), Some(Record::Health(health))) => {
+                if health.gate.as_ref().is_some_and(|gate| gate.reason() == GateReason::Releasing) {
+                    self.releasing.insert(id);
+                } else {
+                    self.releasing.remove(&id);
+                }
                 self.health.insert(id, Arc::new(ServedHealth { health, revision: change.revision }));
             }
             (key, Some(_)) => {
@@ -96,7 +104,10 @@ impl View {
                 gone.into_iter().for_each(|id| self.remove_key(id));
                 self.projects.retain(|id, _| told.contains(&Key::Project(id.clone())));
             }
-            Group::State => self.health.retain(|id, _| told.contains(&Key::Health(*id))),
+            Group::State => {
+                self.health.retain(|id, _| told.contains(&Key::Health(*id)));
+                self.releasing.retain(|id| told.contains(&Key::Health(*id)));
+            }
         }
     }
 
