@@ -1,8 +1,8 @@
 //! The conformance suite: what every engine promises its services, as tests that an engine runs on itself.
 //!
-//! An engine implements [`Harness`] and names it in [`conformance_suite!`](crate::conformance_suite), which makes one test of
-//! each promise. The tests use the ports alone. Time passes only when a test lets it pass, so an engine on a manual clock
-//! needs no real time; one whose servers have clocks of their own waits instead.
+//! An engine implements [`Harness`] and names it in [`conformance_suite!`](crate::conformance_suite), which makes one
+//! test of each promise. The tests use the ports alone. Time passes only when a test lets it pass, so an engine on a
+//! manual clock needs no real time; one whose servers have clocks of their own waits instead.
 
 pub mod config_store;
 pub mod crashes;

@@ -4,10 +4,15 @@
 pub mod authority;
 pub mod clock;
 pub mod conformance;
+pub mod nats;
 pub mod process;
 pub mod receiver;
+pub mod redis;
+mod server;
 
 pub use authority::Authority;
 pub use clock::ManualClock;
+pub use nats::NatsServer;
 pub use process::Fanfare;
 pub use receiver::{Received, Receiver, Reply};
+pub use redis::RedisServer;

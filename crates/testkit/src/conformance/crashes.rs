@@ -14,8 +14,8 @@ use super::{Engine, Harness};
 /// The delivery's time when it waits for one.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// Leases a delivery, begins to settle it, and dies at the cut. Returns what was held, and the engine as it comes back, when
-/// every lease has run out and every wait is over.
+/// Leases a delivery, begins to settle it, and dies at the cut. Returns what was held, and the engine as it comes back,
+/// when every lease has run out and every wait is over.
 async fn cut_off<H: Harness>(harness: &H, cut: &'static str, next: Next) -> (Lease, Settlement, Engine) {
     let engine = harness.open().await;
     push(harness, &engine, webhook(1), "order-1", Place::Ready).await;
@@ -32,15 +32,17 @@ async fn cut_off<H: Harness>(harness: &H, cut: &'static str, next: Next) -> (Lea
     (lease, settlement, harness.open().await)
 }
 
-/// Does what workers and the gate's owner do until nothing of the delivery is left to lease, and returns the live copies: those
-/// whose claim succeeded. They stay leased.
+/// Does what workers and the gate's owner do until nothing of the delivery is left to lease, and returns the live
+/// copies: those whose claim succeeded. They stay leased.
 async fn live_copies<H: Harness>(harness: &H, engine: &Engine, delivery: DeliveryId) -> Vec<Lease> {
     let mut live = Vec::new();
     let mut share = engine.queue.own_gates().await.expect("takes part");
-    while let Ok(partition) = tokio::time::timeout(Duration::from_millis(50), share.next()).await {
+    let mut gained = Some(soon(share.next()).await);
+    while let Some(partition) = gained {
         for lease in partition.expect("a partition").take(webhook(1), 10).await.unwrap_or_default() {
-            keep_if_live(engine, lease, &mut live).await;
+            keep_if_live(harness, engine, lease, &mut live).await;
         }
+        gained = tokio::time::timeout(Duration::from_millis(50), share.next()).await.ok();
     }
     let sentinel = push(harness, engine, webhook(999), "sentinel", Place::Ready).await.header.id;
     loop {
@@ -50,16 +52,23 @@ async fn live_copies<H: Harness>(harness: &H, engine: &Engine, delivery: Deliver
                 return live;
             }
             assert_eq!(lease.delivery.header.id, delivery);
-            keep_if_live(engine, lease, &mut live).await;
+            keep_if_live(harness, engine, lease, &mut live).await;
         }
     }
 }
 
-async fn keep_if_live(engine: &Engine, lease: Lease, live: &mut Vec<Lease>) {
+async fn keep_if_live<H: Harness>(harness: &H, engine: &Engine, lease: Lease, live: &mut Vec<Lease>) {
     let header = &lease.delivery.header;
     match engine.dedup.claim(header.id, header.hop, TTL).await.expect("asked") {
-        Claim::Claimed | Claim::TakenOver => live.push(lease),
-        Claim::Done(_) | Claim::Stale => engine.queue.drop_copy(&lease).await.expect("dropped"),
+        Claim::Claimed => live.push(lease),
+        // The copy at the lower hop is dead from now on: whoever holds it has been displaced.
+        Claim::TakenOver => *live = vec![lease],
+        // The end is journaled once more: the process may have died between recording it and journaling it.
+        Claim::Done(end) => {
+            let again = Settlement { attempt: None, ..ended(harness, end) };
+            engine.queue.settle(&lease, again).await.expect("settled");
+        }
+        Claim::Stale => engine.queue.drop_copy(&lease).await.expect("dropped"),
         Claim::Busy => panic!("every claim has run out"),
     }
 }
@@ -105,7 +114,10 @@ pub async fn a_settlement_cut_off_is_wholly_before_or_wholly_after<H: Harness>(h
             if after {
                 let attempt = settlement.attempt.as_ref().map(|attempt| attempt.id);
                 let entries = journaled(&engine, 1).await;
-                let known = entries.iter().any(|entry| entry.attempt.as_ref().map(|attempt| attempt.id) == attempt);
+                let is_end = matches!(next, Next::End { .. });
+                let known = entries.iter().any(|entry| {
+                    entry.attempt.as_ref().map(|attempt| attempt.id) == attempt || is_end && entry.next == next
+                });
                 assert!(known, "it took effect and is not in the journal: {describe}");
             }
             if after { seen_after += 1 } else { seen_before += 1 }

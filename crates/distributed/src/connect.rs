@@ -1,0 +1,142 @@
+//! Connecting: NATS is waited for, its version and streams are checked; Redis may come later.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::{self, ErrorCode};
+use async_nats::{ConnectErrorKind, ConnectOptions};
+use fanfare_core::clock::Clock;
+
+use crate::config::{DistributedConfig, NatsConfig};
+use crate::error::ConnectError;
+use crate::names::Names;
+use crate::streams;
+
+/// The least version: schedules exist since 2.12, leaks in them were mended in 2.14.
+const LEAST: (u64, u64) = (2, 14);
+const LEAST_TEXT: &str = "2.14";
+
+/// How long to wait before a server that was not there is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A connection whose server is new enough and has every stream as configured.
+pub(crate) async fn connect(
+    config: &DistributedConfig,
+    names: &Names,
+    clock: &Arc<dyn Clock>,
+) -> Result<jetstream::Context, ConnectError> {
+    let client = wait_for_server(&config.nats, clock).await?;
+    let found = client.server_info().version;
+    if version(&found).is_none_or(|found| found < LEAST) {
+        return Err(ConnectError::TooOld { found, needed: LEAST_TEXT });
+    }
+    let context = ContextBuilder::new()
+        .timeout(config.nats.timeout.get())
+        // Bounded by the publisher, in a way in which callers cannot wait for each other in a circle.
+        .max_ack_inflight(2 * config.publish_window + 1024)
+        .backpressure_on_inflight(true)
+        .build(client);
+    loop {
+        match streams::ensure(&context, names, config).await {
+            Ok(()) => return Ok(context),
+            Err(error) if passes(&error) => {
+                tracing::warn!(error = %fanfare_runtime::tasks::report(&error), "waiting for JetStream");
+                clock.sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tries until the server answers; returns early only with what waiting cannot mend.
+async fn wait_for_server(config: &NatsConfig, clock: &Arc<dyn Clock>) -> Result<async_nats::Client, ConnectError> {
+    let urls: Vec<String> = config.urls.split(',').map(|url| url.trim().to_owned()).collect();
+    loop {
+        // Made anew each time: they are used up, and files may have changed.
+        let error = match options(config)?.connect(&urls).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        match error.kind() {
+            ConnectErrorKind::Dns
+            | ConnectErrorKind::TimedOut
+            | ConnectErrorKind::Io
+            | ConnectErrorKind::MaxReconnects => {}
+            ConnectErrorKind::ServerParse => {
+                return Err(ConnectError::Options { server: "NATS", source: Box::new(error) });
+            }
+            ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Tls => {
+                return Err(ConnectError::Refused(Box::new(error)));
+            }
+        }
+        tracing::warn!(error = %fanfare_runtime::tasks::report(&error), "waiting for NATS");
+        clock.sleep(PAUSE).await;
+    }
+}
+
+fn options(config: &NatsConfig) -> Result<ConnectOptions, ConnectError> {
+    let mut options = ConnectOptions::new()
+        .name("fanfare")
+        .connection_timeout(config.timeout.get())
+        .request_timeout(Some(config.timeout.get()))
+        .max_reconnects(None);
+    if !config.credentials_file.is_empty() {
+        let text = read(&config.credentials_file)?;
+        options = options
+            .credentials(&text)
+            .map_err(|source| ConnectError::Options { server: "NATS", source: Box::new(source) })?;
+    } else if !config.nkey_file.is_empty() {
+        options = options.nkey(read(&config.nkey_file)?.trim().to_owned());
+    } else if !config.user.is_empty() {
+        options = options.user_and_password(config.user.clone(), config.password.clone());
+    }
+    if !config.ca_file.is_empty() {
+        options = options.add_root_certificates(PathBuf::from(&config.ca_file));
+    }
+    if !config.cert_file.is_empty() {
+        options = options.add_client_certificate(PathBuf::from(&config.cert_file), PathBuf::from(&config.key_file));
+    }
+    Ok(options)
+}
+
+/// The text of a file that an option names.
+pub(crate) fn read(path: &str) -> Result<String, ConnectError> {
+    std::fs::read_to_string(Path::new(path)).map_err(|source| ConnectError::File { path: PathBuf::from(path), source })
+}
+
+/// Whether the server may do it later: it has just started, or its cluster has no leader yet.
+fn passes(error: &ConnectError) -> bool {
+    let ConnectError::JetStream { source, .. } = error else { return false };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
+    let mut said = None;
+    while let Some(error) = cause {
+        said = said.or_else(|| error.downcast_ref::<jetstream::Error>().map(jetstream::Error::error_code));
+        cause = error.source();
+    }
+    match said {
+        // No answer at all.
+        None => true,
+        Some(code) => [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::CLUSTER_NOT_ACTIVE]
+            .contains(&code),
+    }
+}
+
+fn version(text: &str) -> Option<(u64, u64)> {
+    let mut numbers = text.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(version("2.9.10").is_some_and(|found| found < LEAST));
+        assert!(version("2.14.0-beta.1").is_some_and(|found| found >= LEAST));
+        assert!(version("10.0.0").is_some_and(|found| found >= LEAST));
+        assert_eq!(version("unknown"), None);
+    }
+}

@@ -1,0 +1,26 @@
+-- Claims a delivery at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how long the delivery is
+-- remembered (ms), who claims. Answers in the order of the port's `Claim`. Time is this server's.
+local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until')
+if known[1] then
+  return { 'done', known[1] }
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local hop = tonumber(ARGV[1])
+local held = nil
+if known[3] and tonumber(known[4]) > now then
+  held = tonumber(known[3])
+end
+if (known[2] and hop < tonumber(known[2])) or (held and hop < held) then
+  return { 'stale' }
+end
+if held == hop then
+  return { 'busy' }
+end
+-- This copy proves that the delivery has moved on to this hop: lower ones are stale from now on.
+redis.call('HSET', KEYS[1], 'low', hop, 'hop', hop, 'until', now + tonumber(ARGV[2]), 'by', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if held then
+  return { 'taken_over' }
+end
+return { 'claimed' }

@@ -1,0 +1,48 @@
+//! Appending: published in order and in windows; repetitions are compared with the first of their kind.
+
+use fanfare_core::event::Event;
+use fanfare_core::ports::StoreResult;
+use fanfare_core::ports::event_log::Appended;
+use futures_util::future::try_join_all;
+
+use super::{CONTENT, EVENT, content};
+use crate::Distributed;
+use crate::error::unavailable;
+use crate::message::Draft;
+
+const DOING: &str = "append events";
+
+pub(super) async fn append(engine: &Distributed, events: &[Event]) -> StoreResult<Vec<Appended>> {
+    let drafts = events.iter().map(|event| draft(engine, event)).collect();
+    let answers = engine.shared.store.publish_all(DOING, drafts).await?;
+    let new = answers.iter().filter(|answer| !answer.duplicate).count();
+    engine.shared.events.grew(new);
+    let compared = events.iter().zip(answers).map(|(event, answer)| async move {
+        if answer.duplicate { compare(engine, event, answer.sequence).await } else { Ok(Appended::Accepted) }
+    });
+    try_join_all(compared).await
+}
+
+fn draft(engine: &Distributed, event: &Event) -> Draft {
+    let (names, attributes) = (&engine.shared.names, &event.header);
+    // Events without an ordering key are in one line per project: nothing says that their order does not matter.
+    let key = attributes.subject.as_ref().map_or("", |subject| subject.as_str());
+    let partition = names.partition_of(&attributes.project, key);
+    Draft::new(names.event(partition, &attributes.project, &attributes.id), event.data.clone())
+        // De-duplication is of the stream as a whole: two projects may use the same event id.
+        .id(&format!("{}:{}", attributes.project, attributes.id))
+        .describe(EVENT, attributes)
+        .header(CONTENT, &format!("{:?}", event.content))
+}
+
+/// Compares an event with the one that was accepted under its id.
+async fn compare(engine: &Distributed, event: &Event, first: u64) -> StoreResult<Appended> {
+    if first == 0 {
+        return Err(unavailable(DOING, "the first event under this id is still being stored"));
+    }
+    let (store, stream) = (&engine.shared.store, engine.shared.names.events());
+    // One that is not retained any more was accepted nevertheless; what it said is not known.
+    let Some(stored) = store.message(DOING, &stream, first).await? else { return Ok(Appended::Duplicate) };
+    let same = content(DOING, Some(&stored.headers))? == event.content;
+    Ok(if same { Appended::Duplicate } else { Appended::Conflict })
+}

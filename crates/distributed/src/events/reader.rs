@@ -1,0 +1,128 @@
+//! A partition and its holder.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fanfare_core::ports::StoreResult;
+use fanfare_core::ports::event_log::{LoggedEvent, Partition, PartitionReader, PartitionShare, Position};
+
+use super::event;
+use super::position::{self, Claimed};
+use crate::Distributed;
+use crate::follow::{Follow, Following};
+use crate::shares::{self, Holding, Kind};
+
+const READING: &str = "read the next events";
+const WAITING: &str = "wait for a partition of events";
+/// How many events are read ahead in each partition.
+const AHEAD: usize = 200;
+
+/// Takes part in consuming.
+pub(super) struct Share {
+    engine: Distributed,
+    share: shares::Share,
+    /// A partition that is being made ready: kept here so that a wait that is given up does not lose it.
+    coming: Option<Arc<Holding>>,
+}
+
+impl Share {
+    pub(super) fn join(engine: &Distributed) -> Self {
+        Self { engine: engine.clone(), share: shares::Share::join(engine, Kind::Events), coming: None }
+    }
+}
+
+#[async_trait]
+impl PartitionShare for Share {
+    async fn next(&mut self) -> StoreResult<Box<dyn PartitionReader>> {
+        loop {
+            let holding = match &self.coming {
+                Some(holding) if !holding.is_lost() => Arc::clone(holding),
+                _ => Arc::clone(self.coming.insert(self.share.next(WAITING).await?)),
+            };
+            let reader = Reader::begin(&self.engine, holding).await;
+            match reader {
+                Err(error) if !error.is_retryable() && self.coming.as_ref().is_some_and(|coming| coming.is_lost()) => {}
+                other => {
+                    let reader = other?;
+                    self.coming = None;
+                    return Ok(Box::new(reader));
+                }
+            }
+        }
+    }
+}
+
+/// Reads from the position on.
+struct Reader {
+    engine: Distributed,
+    holding: Arc<Holding>,
+    claimed: Claimed,
+    following: Following,
+    /// What was there when this holder came may have been handed out by the one before.
+    seen_before: u64,
+    /// What has been handed out and not been advanced past.
+    handed: VecDeque<u64>,
+}
+
+impl Reader {
+    async fn begin(engine: &Distributed, holding: Arc<Holding>) -> StoreResult<Self> {
+        let (shared, names) = (&engine.shared, &engine.shared.names);
+        let claimed = position::claim(engine, holding.partition, holding.token).await?;
+        let subject = names.partition(holding.partition);
+        let seen_before = if claimed.had_holder {
+            shared.store.last(WAITING, &names.events(), &subject).await?.map_or(0, |last| last.sequence)
+        } else {
+            0
+        };
+        let from = claimed.position.sequence + 1;
+        let follow = Follow { stream: names.events(), subject, headers_only: false, from, ahead: AHEAD };
+        let following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), follow);
+        Ok(Self { engine: engine.clone(), holding, claimed, following, seen_before, handed: VecDeque::new() })
+    }
+}
+
+#[async_trait]
+impl PartitionReader for Reader {
+    fn partition(&self) -> Partition {
+        Partition(self.holding.partition)
+    }
+
+    async fn next(&mut self, max: usize) -> StoreResult<Vec<LoggedEvent>> {
+        self.holding.check(&*self.engine.shared.clock, READING)?;
+        let first = tokio::select! {
+            biased;
+            () = self.holding.lost() => return Err(fanfare_core::ports::StoreError::lost(READING)),
+            message = self.following.next(READING) => message?,
+        };
+        // From here on nothing is awaited: what is taken is handed out.
+        let mut message = Some(first);
+        let mut events = Vec::new();
+        while let Some((sequence, taken)) = message.take() {
+            self.handed.push_back(sequence);
+            events.push(LoggedEvent {
+                position: Position(sequence),
+                event: event(READING, taken.headers.as_ref(), taken.payload.clone())?,
+                redelivered: sequence <= self.seen_before,
+            });
+            if events.len() < max {
+                message = self.following.ready(READING)?;
+            }
+        }
+        // A process that was frozen here has lost it meanwhile.
+        self.holding.check(&*self.engine.shared.clock, READING)?;
+        Ok(events)
+    }
+
+    async fn advance(&mut self, position: Position) -> StoreResult<()> {
+        const DOING: &str = "advance a partition's position";
+        self.holding.check(&*self.engine.shared.clock, DOING)?;
+        // Never past what was handed out: what comes there is not done with.
+        let done = self.handed.partition_point(|sequence| *sequence <= position.0);
+        let Some(last) = done.checked_sub(1).and_then(|at| self.handed.get(at)).copied() else { return Ok(()) };
+        self.claimed.advance(&self.engine, self.holding.partition, last).await?;
+        self.handed.drain(..done);
+        self.engine.shared.events.shrank(done);
+        Ok(())
+    }
+}

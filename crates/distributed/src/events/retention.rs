@@ -1,0 +1,99 @@
+//! Removing events that have been fanned out and are old, or too many.
+//!
+//! Every process with the engine does it; it is the same act by whomever, and repeating it changes nothing. What no position
+//! has passed is never removed, however old it is.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use fanfare_core::ports::StoreResult;
+use fanfare_runtime::Shutdown;
+use futures_util::future::try_join_all;
+
+use super::{backlog, position};
+use crate::Distributed;
+use crate::error::nats_error;
+use crate::store::BatchRequest;
+
+const DOING: &str = "remove old events";
+
+/// How often it is looked at: events are kept for days.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+impl Distributed {
+    /// Tends the stream until shutdown.
+    pub(crate) async fn tend(&self, shutdown: &Shutdown) -> Result<(), Infallible> {
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = self.shared.clock.sleep(INTERVAL) => {}
+            }
+            if let Err(error) = self.forget_events().await {
+                tracing::warn!(error = %fanfare_runtime::tasks::report(&error), "old events could not be removed; trying again");
+            }
+        }
+    }
+
+    /// Removes events from the stream's start on, up to the first that is not processed.
+    pub(crate) async fn forget_events(&self) -> StoreResult<()> {
+        let (store, names) = (&self.shared.store, &self.shared.names);
+        let stream = store.stream(DOING, &names.events()).await?;
+        // Before the positions: what is appended after this is not looked at.
+        let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
+        if state.messages == 0 {
+            return Ok(());
+        }
+        let positions = position::all(self, DOING).await?;
+        let waiting = try_join_all((0_u16..).zip(positions).map(|(partition, after)| async move {
+            let first = backlog::first_after(self, DOING, partition, after).await?;
+            StoreResult::Ok(first.map(|first| first.sequence))
+        }));
+        let first_waiting = waiting.await?.into_iter().flatten().min().unwrap_or(u64::MAX);
+        let end = first_waiting.min(state.last_sequence + 1);
+        let by_age = self.first_young(state.first_sequence, end).await?;
+        let by_size = state.first_sequence + too_many(state.messages, state.bytes, self.shared.config.event_max_bytes);
+        let keep_from = by_age.max(by_size.min(end));
+        if keep_from > state.first_sequence {
+            let purged = stream.purge().sequence(keep_from).await.map_err(|error| nats_error(DOING, error))?;
+            tracing::debug!(count = purged.purged, "removed old events");
+        }
+        Ok(())
+    }
+
+    /// The first sequence from `low` on, and before `end`, that is not past its retention; they are in order of time.
+    async fn first_young(&self, mut low: u64, mut end: u64) -> StoreResult<u64> {
+        let cut = self.shared.clock.now().before(self.shared.config.event_retention.get());
+        while low < end {
+            let middle = low + (end - low) / 2;
+            let all = self.shared.names.all_events();
+            let request = BatchRequest { from: Some(middle), next: Some(&all), last_of: &[], batch: 1 };
+            let found = self.shared.store.batch(DOING, &self.shared.names.events(), &request).await?.pop();
+            match found {
+                Some(message) if message.at < cut && message.sequence < end => low = message.sequence + 1,
+                _ => end = middle,
+            }
+        }
+        Ok(low)
+    }
+}
+
+/// How many of the oldest have to go so that new ones can come: down to seven tenths, from eight tenths on.
+fn too_many(messages: u64, bytes: u64, max_bytes: u64) -> u64 {
+    if max_bytes == 0 || bytes < max_bytes / 10 * 8 {
+        return 0;
+    }
+    let surplus = u128::from(bytes - max_bytes / 10 * 7);
+    u64::try_from(u128::from(messages) * surplus / u128::from(bytes.max(1))).unwrap_or(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::too_many;
+
+    #[test]
+    fn the_oldest_go_when_the_stream_is_nearly_full() {
+        assert_eq!(too_many(1000, 700, 1000), 0);
+        assert_eq!(too_many(1000, 1000, 1000), 300);
+        assert_eq!(too_many(1000, 1_000_000, 0), 0);
+    }
+}

@@ -1,0 +1,229 @@
+//! What streams, buckets, subjects and keys are called, and which partition something falls into.
+//!
+//! All begin with the configured prefix. Ids in subjects are those that have no dot, space or wildcard in them; what may
+//! have, such as an event's id, is hashed.
+
+use fanfare_core::delivery::DueReason;
+use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
+use fanfare_core::ports::config_store::Group;
+use sha2::{Digest, Sha256};
+
+/// The names of one installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    upper: String,
+    lower: String,
+    partitions: u16,
+    gate_partitions: u16,
+}
+
+impl Names {
+    pub(crate) fn new(prefix: &str, partitions: u16, gate_partitions: u16) -> Self {
+        Self { upper: prefix.to_owned(), lower: prefix.to_ascii_lowercase(), partitions, gate_partitions }
+    }
+
+    pub(crate) fn events(&self) -> String {
+        format!("{}_EVENTS", self.upper)
+    }
+
+    pub(crate) fn deliveries(&self) -> String {
+        format!("{}_DELIVERIES", self.upper)
+    }
+
+    pub(crate) fn gated(&self) -> String {
+        format!("{}_GATED", self.upper)
+    }
+
+    pub(crate) fn journal(&self) -> String {
+        format!("{}_JOURNAL", self.upper)
+    }
+
+    /// The stream of a bucket.
+    pub(crate) fn bucket_stream(&self, group: Group) -> String {
+        format!("KV_{}", self.bucket(group))
+    }
+
+    fn bucket(&self, group: Group) -> String {
+        let name = match group {
+            Group::Config => "CONFIG",
+            Group::State => "STATE",
+        };
+        format!("{}_{name}", self.upper)
+    }
+
+    /// The subject of a key in a bucket, or of all keys that a pattern matches.
+    pub(crate) fn key(&self, group: Group, key: &str) -> String {
+        format!("$KV.{}.{key}", self.bucket(group))
+    }
+
+    /// The pattern of the records in a bucket. What the services share among themselves is in the second bucket, beside the
+    /// health records, and none of a watch's business.
+    pub(crate) fn records(&self, group: Group) -> String {
+        match group {
+            Group::Config => self.key(group, ">"),
+            Group::State => self.key(group, "health.>"),
+        }
+    }
+
+    /// The pattern of all accepted events.
+    pub(crate) fn all_events(&self) -> String {
+        format!("{}.accepted.>", self.lower)
+    }
+
+    /// The pattern of a partition's events.
+    pub(crate) fn partition(&self, partition: u16) -> String {
+        format!("{}.accepted.{partition}.>", self.lower)
+    }
+
+    /// An event's own subject.
+    pub(crate) fn event(&self, partition: u16, project: &ProjectId, id: &EventId) -> String {
+        format!("{}.accepted.{partition}.{project}.{}", self.lower, event_hash(project, id))
+    }
+
+    /// The pattern that an event's subject matches, whatever its ordering key.
+    pub(crate) fn event_anywhere(&self, project: &ProjectId, id: &EventId) -> String {
+        format!("{}.accepted.*.{project}.{}", self.lower, event_hash(project, id))
+    }
+
+    /// The partition of a project's ordering key: what has the same stays in order.
+    pub(crate) fn partition_of(&self, project: &ProjectId, ordering_key: &str) -> u16 {
+        let digest = digest(&[project.as_str().as_bytes(), ordering_key.as_bytes()]);
+        bucket_of(&digest, self.partitions)
+    }
+
+    pub(crate) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    pub(crate) fn gate_partitions(&self) -> u16 {
+        self.gate_partitions
+    }
+
+    /// The pattern of everything ready.
+    pub(crate) fn all_ready(&self) -> String {
+        format!("{}.ready.>", self.lower)
+    }
+
+    pub(crate) fn ready(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
+        format!("{}.ready.{webhook}.{delivery}", self.lower)
+    }
+
+    /// The pattern of everything due later.
+    pub(crate) fn all_due(&self) -> String {
+        format!("{}.due.>", self.lower)
+    }
+
+    /// The pattern of everything due later for one reason.
+    pub(crate) fn due_because(&self, reason: DueReason) -> String {
+        format!("{}.due.{}.>", self.lower, reason_name(reason))
+    }
+
+    /// The subject of a schedule. No two hops share one: a schedule replaces what stands on its subject.
+    pub(crate) fn due(&self, reason: DueReason, webhook: WebhookId, delivery: DeliveryId, hop: Hop) -> String {
+        format!("{}.due.{}.{webhook}.{delivery}.{hop}", self.lower, reason_name(reason))
+    }
+
+    /// The pattern of a delivery's schedules.
+    pub(crate) fn due_anytime(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
+        format!("{}.due.*.{webhook}.{delivery}.*", self.lower)
+    }
+
+    /// The pattern of everything behind gates.
+    pub(crate) fn all_gated(&self) -> String {
+        format!("{}.gated.>", self.lower)
+    }
+
+    /// The pattern of everything behind the gates of a partition.
+    pub(crate) fn gate_partition(&self, partition: u16) -> String {
+        format!("{}.gated.{partition}.*", self.lower)
+    }
+
+    /// The partition that a webhook's gate is in.
+    pub(crate) fn gate_partition_of(&self, webhook: WebhookId) -> u16 {
+        bucket_of(&digest(&[webhook.as_bytes()]), self.gate_partitions)
+    }
+
+    /// The subject of everything behind a webhook's gate.
+    pub(crate) fn gate(&self, webhook: WebhookId) -> String {
+        format!("{}.gated.{}.{webhook}", self.lower, self.gate_partition_of(webhook))
+    }
+
+    pub(crate) fn journal_subject(&self) -> String {
+        format!("{}.journal", self.lower)
+    }
+
+    /// The Redis key of a delivery; the braces keep all keys of one delivery on one server of a cluster.
+    pub(crate) fn redis_key(&self, delivery: DeliveryId) -> String {
+        format!("{}:{{{delivery}}}", self.lower)
+    }
+}
+
+/// The webhook in the subject of something gated.
+pub(crate) fn gated_webhook(subject: &str) -> Option<WebhookId> {
+    subject.rsplit('.').next()?.parse().ok()
+}
+
+fn reason_name(reason: DueReason) -> &'static str {
+    match reason {
+        DueReason::Retry => "retry",
+        DueReason::RetryAfter => "retry-after",
+        DueReason::Congested => "congested",
+    }
+}
+
+/// SHA-256 over the parts, each with its length, so that no two lists of parts run into one another.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn bucket_of(digest: &[u8; 32], buckets: u16) -> u16 {
+    let [a, b, c, d, ..] = *digest;
+    let spread = u32::from_be_bytes([a, b, c, d]) % u32::from(buckets.max(1));
+    // Less than the number of buckets, which is a u16.
+    u16::try_from(spread).unwrap_or(u16::MAX)
+}
+
+fn event_hash(project: &ProjectId, id: &EventId) -> String {
+    let digest = digest(&[project.as_str().as_bytes(), id.as_str().as_bytes()]);
+    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names() -> Names {
+        Names::new("FANFARE", 16, 64)
+    }
+
+    proptest! {
+        #[test]
+        fn subjects_are_tokens_whatever_the_event_is_called(id in "[!-~]{1,256}", key in ".{0,64}") {
+            let (project, id) = (ProjectId::new("shop").unwrap(), EventId::new(id).unwrap());
+            let partition = names().partition_of(&project, &key);
+            prop_assert!(partition < 16);
+            let subject = names().event(partition, &project, &id);
+            prop_assert_eq!(subject.split('.').count(), 5);
+            prop_assert!(subject.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-'));
+        }
+    }
+
+    #[test]
+    fn projects_do_not_share_the_subject_of_an_event_id() {
+        let id = EventId::new("order-1").unwrap();
+        let (one, two) = (ProjectId::new("one").unwrap(), ProjectId::new("two").unwrap());
+        assert_ne!(names().event(0, &one, &id), names().event(0, &two, &id));
+    }
+
+    #[test]
+    fn the_webhook_is_read_back_from_the_subject_of_its_gate() {
+        let webhook: WebhookId = "0199e1a0-0000-7000-8000-000000000000".parse().unwrap();
+        assert_eq!(gated_webhook(&names().gate(webhook)), Some(webhook));
+    }
+}

@@ -1,0 +1,58 @@
+//! A delivery as a message, and a message as a delivery.
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use fanfare_core::clock::Timestamp;
+use fanfare_core::delivery::{Delivery, DeliveryHeader, Place};
+use fanfare_core::ids::{DeliveryId, Hop};
+use fanfare_core::ports::StoreResult;
+
+use crate::message::{Draft, described};
+use crate::names::Names;
+
+/// Everything about a delivery but its body, as JSON.
+const DELIVERY: &str = "Fanfare-Delivery";
+/// Where it was put, as JSON.
+const PLACE: &str = "Fanfare-Place";
+
+/// The message id of a delivery's arrival at a place. With the hop in it: a delivery may be put off twice in the window in
+/// which repetitions are recognised.
+pub(super) fn move_id(delivery: DeliveryId, hop: Hop) -> String {
+    format!("{delivery}:{hop}")
+}
+
+/// The message that puts a delivery where it is to stand. One whose time has come by `now` is ready.
+pub(super) fn draft(names: &Names, header: &DeliveryHeader, body: Bytes, place: Place, now: Timestamp) -> Draft {
+    let ready = names.ready(header.webhook, header.id);
+    let draft = match place {
+        Place::Due { at, reason } if at > now => {
+            Draft::new(names.due(reason, header.webhook, header.id, header.hop), body).at(at, &ready)
+        }
+        Place::Ready | Place::Due { .. } => Draft::new(ready, body),
+        Place::Gated { .. } => Draft::new(names.gate(header.webhook), body),
+    };
+    draft.id(&move_id(header.id, header.hop)).describe(DELIVERY, header).describe(PLACE, &place)
+}
+
+/// A delivery from its message.
+pub(super) fn delivery(doing: &'static str, headers: Option<&HeaderMap>, body: Bytes) -> StoreResult<Delivery> {
+    Ok(Delivery { header: described(doing, headers, DELIVERY)?, body })
+}
+
+/// Everything but the body.
+pub(super) fn header(doing: &'static str, headers: Option<&HeaderMap>) -> StoreResult<DeliveryHeader> {
+    described(doing, headers, DELIVERY)
+}
+
+/// Where a message says that it was put.
+pub(super) fn place(doing: &'static str, headers: Option<&HeaderMap>) -> StoreResult<Place> {
+    described(doing, headers, PLACE)
+}
+
+/// Since when it has been ready: its due time, or when it was stored.
+pub(super) fn ready_at(place: Place, stored: Timestamp) -> Timestamp {
+    match place {
+        Place::Due { at, .. } => at,
+        Place::Ready | Place::Gated { .. } => stored,
+    }
+}

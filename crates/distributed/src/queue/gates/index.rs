@@ -1,0 +1,139 @@
+//! What an owner knows of the gates in its partition: which copies stand behind each, which are leased, who is to be told.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::ids::WebhookId;
+
+/// The copies behind the gates of one partition, by their sequence.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    gates: HashMap<WebhookId, BTreeMap<u64, Copy>>,
+    of: HashMap<u64, WebhookId>,
+    leased: HashMap<u64, Monotonic>,
+    /// Webhooks of which the owner has not been told since something arrived.
+    fresh: HashSet<WebhookId>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Copy {
+    /// How often it has been leased.
+    times: u32,
+}
+
+impl Index {
+    /// Something has come to stand behind a gate.
+    pub(super) fn arrive(&mut self, webhook: WebhookId, sequence: u64) {
+        self.gates.entry(webhook).or_default().insert(sequence, Copy::default());
+        self.of.insert(sequence, webhook);
+        self.fresh.insert(webhook);
+    }
+
+    /// It stands there no more.
+    pub(super) fn leave(&mut self, sequence: u64) {
+        self.leased.remove(&sequence);
+        let Some(webhook) = self.of.remove(&sequence) else { return };
+        if let Some(gate) = self.gates.get_mut(&webhook) {
+            gate.remove(&sequence);
+            if gate.is_empty() {
+                self.gates.remove(&webhook);
+            }
+        }
+    }
+
+    /// Leases the first copies that are not leased, with how often each had been leased before.
+    pub(super) fn lease(&mut self, webhook: WebhookId, max: usize, until: Monotonic) -> Vec<(u64, u32)> {
+        let Some(gate) = self.gates.get_mut(&webhook) else { return Vec::new() };
+        let leased = &mut self.leased;
+        let free = gate.iter_mut().filter(|(sequence, _)| !leased.contains_key(sequence)).take(max);
+        let taken: Vec<(u64, u32)> = free
+            .map(|(sequence, copy)| {
+                copy.times += 1;
+                (*sequence, copy.times - 1)
+            })
+            .collect();
+        leased.extend(taken.iter().map(|(sequence, _)| (*sequence, until)));
+        taken
+    }
+
+    /// How many copies behind a gate are not leased, counted up to `most`.
+    pub(super) fn free(&self, webhook: WebhookId, most: usize) -> usize {
+        let gate = self.gates.get(&webhook);
+        gate.map_or(0, |gate| gate.keys().filter(|sequence| !self.leased.contains_key(sequence)).take(most).count())
+    }
+
+    /// Prolongs a lease; false if it is not held.
+    pub(super) fn prolong(&mut self, sequence: u64, until: Monotonic) -> bool {
+        match self.leased.get_mut(&sequence) {
+            Some(held) => {
+                *held = until;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The copy may be taken again, and the owner is to be told.
+    pub(super) fn give_back(&mut self, sequence: u64) {
+        if self.leased.remove(&sequence).is_some()
+            && let Some(webhook) = self.of.get(&sequence)
+        {
+            self.fresh.insert(*webhook);
+        }
+    }
+
+    /// Gives back what has run out.
+    pub(super) fn expire(&mut self, now: Monotonic) {
+        let over: Vec<u64> =
+            self.leased.iter().filter(|(_, until)| **until <= now).map(|(sequence, _)| *sequence).collect();
+        for sequence in over {
+            self.give_back(sequence);
+        }
+    }
+
+    /// When the next lease runs out.
+    pub(super) fn next_end(&self) -> Option<Monotonic> {
+        self.leased.values().min().copied()
+    }
+
+    /// The webhooks to tell the owner of; each is told of once.
+    pub(super) fn take_arrivals(&mut self) -> Vec<WebhookId> {
+        self.fresh.drain().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn webhook(number: u128) -> WebhookId {
+        WebhookId::from_bytes(number.to_be_bytes())
+    }
+
+    #[test]
+    fn the_head_is_taken_first_and_comes_back_to_its_place() {
+        let (mut index, end) = (Index::default(), Monotonic(Duration::from_secs(10)));
+        for sequence in [5, 7, 9] {
+            index.arrive(webhook(1), sequence);
+        }
+        assert_eq!(index.take_arrivals(), [webhook(1)]);
+        assert_eq!(index.lease(webhook(1), 2, end), [(5, 0), (7, 0)]);
+        index.give_back(5);
+        assert_eq!(index.take_arrivals(), [webhook(1)]);
+        assert_eq!(index.lease(webhook(1), 9, end), [(5, 1), (9, 0)]);
+        index.leave(7);
+        index.expire(end);
+        assert_eq!(index.lease(webhook(1), 9, end), [(5, 2), (9, 1)]);
+        assert!(index.lease(webhook(2), 9, end).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_has_left() {
+        let mut index = Index::default();
+        index.arrive(webhook(1), 5);
+        index.lease(webhook(1), 1, Monotonic::default());
+        index.leave(5);
+        assert!(index.gates.is_empty() && index.of.is_empty() && index.leased.is_empty());
+    }
+}

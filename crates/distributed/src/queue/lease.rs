@@ -1,0 +1,168 @@
+//! Leasing: what is there is taken by one request; if nothing is, one delivery is waited for.
+//!
+//! The server counts a lease from when it sends the message, this process from when it knew that it had none: before the
+//! server in any case. Requests end by themselves, so that no message arrives that nobody asked for any more.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use fanfare_core::clock::Monotonic;
+use fanfare_core::delivery::Delivery;
+use fanfare_core::ports::StoreResult;
+use fanfare_core::ports::delivery_queue::Lease;
+use fanfare_runtime::tasks::report;
+use futures_util::StreamExt;
+
+use super::encode;
+use super::leases::{Held, Leased};
+use crate::Distributed;
+use crate::error::{corrupt, nats_error, unavailable};
+use crate::store::timestamp;
+use crate::streams::WORKERS;
+
+const DOING: &str = "lease deliveries";
+/// How long one request waits at the server.
+const WAIT: Duration = Duration::from_secs(5);
+/// How often a waiting process notes that it has got nothing so far.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The request that is under way and what has come of it. Kept when a wait is given up.
+#[derive(Default)]
+pub(super) struct Puller {
+    consumer: Option<PullConsumer>,
+    request: Option<Request>,
+    taken: Vec<Taken>,
+    /// Whether the last request found nothing there.
+    found_nothing: bool,
+}
+
+struct Request {
+    messages: pull::Batch,
+    /// When nothing of it had come yet.
+    empty_at: Monotonic,
+}
+
+struct Taken {
+    message: Message,
+    until: Monotonic,
+}
+
+/// A delivery that has been leased, before it is handed out.
+struct Ready {
+    delivery: Delivery,
+    ready_at: fanfare_core::clock::Timestamp,
+    redeliveries: u32,
+    answer: String,
+    until: Monotonic,
+}
+
+pub(super) async fn lease(engine: &Distributed, max: usize) -> StoreResult<Vec<Lease>> {
+    let max = max.max(1);
+    let mut puller = engine.shared.queue.puller.lock().await;
+    loop {
+        if puller.request.is_none() && !puller.taken.is_empty() {
+            let leases = puller.hand_out(engine, max);
+            if !leases.is_empty() {
+                return Ok(leases);
+            }
+        }
+        puller.pull(engine, max).await?;
+    }
+}
+
+impl Puller {
+    /// Makes a request if none is under way, and takes in what comes of it, until it ends.
+    async fn pull(&mut self, engine: &Distributed, max: usize) -> StoreResult<()> {
+        let (clock, lease) = (&engine.shared.clock, engine.shared.config.lease.get());
+        let request = match &mut self.request {
+            Some(request) => request,
+            none => {
+                let consumer = match &self.consumer {
+                    Some(consumer) => consumer,
+                    None => self.consumer.insert(consumer(engine).await?),
+                };
+                let empty_at = clock.monotonic();
+                let messages = if self.found_nothing {
+                    consumer.batch().max_messages(1).expires(WAIT).messages().await
+                } else {
+                    consumer.fetch().max_messages(max).messages().await
+                };
+                let messages = messages.map_err(|error| unavailable(DOING, error.to_string()))?;
+                none.insert(Request { messages, empty_at })
+            }
+        };
+        loop {
+            let come = tokio::select! {
+                biased;
+                come = request.messages.next() => come,
+                () = clock.sleep(TICK) => {
+                    request.empty_at = clock.monotonic();
+                    continue;
+                }
+            };
+            match come {
+                Some(Ok(message)) => self.taken.push(Taken { message, until: request.empty_at.after(lease) }),
+                Some(Err(error)) => {
+                    self.request = None;
+                    return Err(unavailable(DOING, error.to_string()));
+                }
+                None => {
+                    // Whoever has waited for one looks next whether there are more.
+                    self.found_nothing = self.taken.is_empty() && !self.found_nothing;
+                    self.request = None;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Hands out what has been taken and not run out since, oldest first. Nothing is awaited here: what is taken is returned.
+    fn hand_out(&mut self, engine: &Distributed, max: usize) -> Vec<Lease> {
+        let shared = &engine.shared;
+        let now = shared.clock.monotonic();
+        self.taken.retain(|taken| taken.until > now);
+        let rest = self.taken.split_off(max.min(self.taken.len()));
+        let taken = std::mem::replace(&mut self.taken, rest);
+        let mut ready: Vec<Ready> = taken
+            .into_iter()
+            .filter_map(|taken| match read(&taken) {
+                Ok(ready) => Some(ready),
+                Err(error) => {
+                    // It comes again when its lease runs out; an operator has to look at it.
+                    tracing::error!(subject = %taken.message.subject, error = %report(&error), "a delivery cannot be read");
+                    None
+                }
+            })
+            .collect();
+        // Several schedules that fall due together come in any order.
+        ready.sort_by_key(|ready| ready.ready_at);
+        let mut leases = shared.queue.leases.lock();
+        let grant = |ready: Ready| {
+            let Ready { delivery, ready_at, redeliveries, answer, until } = ready;
+            let (id, hop) = (delivery.header.id, delivery.header.hop);
+            let token = leases.grant(Leased { delivery: id, hop, until, held: Held::Ready { answer } }, now);
+            Lease { token, delivery, until, ready_at, redeliveries }
+        };
+        ready.into_iter().map(grant).collect()
+    }
+}
+
+fn read(taken: &Taken) -> StoreResult<Ready> {
+    let message = &taken.message;
+    let info = message.info().map_err(|error| corrupt(DOING, error))?;
+    let answer = message.reply.as_ref().ok_or_else(|| corrupt(DOING, "a message without an answer's subject"))?;
+    let place = encode::place(DOING, message.headers.as_ref())?;
+    Ok(Ready {
+        delivery: encode::delivery(DOING, message.headers.as_ref(), message.payload.clone())?,
+        ready_at: encode::ready_at(place, timestamp(DOING, info.published)?),
+        redeliveries: u32::try_from(info.delivered - 1).unwrap_or(0),
+        answer: answer.to_string(),
+        until: taken.until,
+    })
+}
+
+async fn consumer(engine: &Distributed) -> StoreResult<PullConsumer> {
+    let (context, stream) = (&engine.shared.store.context, engine.shared.names.deliveries());
+    context.get_consumer_from_stream(WORKERS, stream).await.map_err(|error| nats_error(DOING, error))
+}

@@ -1,0 +1,113 @@
+//! Pushing: what is not known yet is published, then noted as known, then journaled.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::journal::JournalEntry;
+use fanfare_core::ports::dedup::Standing;
+use fanfare_core::ports::delivery_queue::Push;
+use fanfare_core::ports::{Dedup, StoreError, StoreErrorKind, StoreResult};
+use fanfare_runtime::tasks::report;
+use futures_util::future::join_all;
+
+use super::encode;
+use crate::error::nats_error;
+use crate::{Distributed, journal};
+
+const DOING: &str = "push deliveries";
+/// How long what was seen of the streams' size is good.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Whether the streams are over their bound.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HighWater {
+    reached: bool,
+    at: Monotonic,
+}
+
+/// In this order:
+///
+/// 1. What Redis knows to be in the queue, or ended, is left out.
+/// 2. The rest is published; what JetStream has seen before is no news.
+/// 3. Redis notes it.
+/// 4. The journal tells of it.
+///
+/// After a crash in between, the whole is pushed again: published deliveries are recognised by Redis or by their message
+/// id, and the journal may tell twice.
+pub(super) async fn push(engine: &Distributed, pushes: Vec<Push>, entries: &[JournalEntry]) -> StoreResult<usize> {
+    let mut new = 0;
+    let pushes = unknown(engine, pushes).await;
+    if !pushes.is_empty() {
+        room(engine).await?;
+        let now = engine.shared.clock.now();
+        let drafts = pushes.iter().map(|push| {
+            let delivery = &push.delivery;
+            encode::draft(&engine.shared.names, &delivery.header, delivery.body.clone(), push.place, now)
+        });
+        let answers = engine.shared.store.publish_all(DOING, drafts.collect()).await?;
+        new = answers.iter().filter(|answer| !answer.duplicate).count();
+        note(engine, &pushes).await;
+    }
+    if !entries.is_empty() {
+        let drafts = entries.iter().map(|entry| journal::draft(engine, entry, None)).collect();
+        engine.shared.store.publish_all(DOING, drafts).await?;
+    }
+    Ok(new)
+}
+
+/// What is not known to Redis, each once. Without Redis all of it: message ids recognise what was pushed lately.
+async fn unknown(engine: &Distributed, mut pushes: Vec<Push>) -> Vec<Push> {
+    let mut seen = HashSet::new();
+    pushes.retain(|push| seen.insert(push.delivery.header.id));
+    let ids: Vec<_> = pushes.iter().map(|push| push.delivery.header.id).collect();
+    match engine.standing(&ids).await {
+        Ok(standing) => {
+            let known = standing.into_iter().map(|standing| standing != Standing::Unknown);
+            pushes.into_iter().zip(known).filter(|(_, known)| !known).map(|(push, _)| push).collect()
+        }
+        Err(error) => {
+            tracing::debug!(error = %report(&error), "pushing without asking what is known");
+            pushes
+        }
+    }
+}
+
+/// Notes the deliveries as live, so that they are not pushed to another place as well.
+async fn note(engine: &Distributed, pushes: &[Push]) {
+    for chunk in pushes.chunks(256) {
+        let noted = chunk.iter().map(|push| engine.raise(DOING, push.delivery.header.id, push.delivery.header.hop));
+        if let Some(error) = join_all(noted).await.into_iter().find_map(Result::err) {
+            tracing::debug!(error = %report(&error), "pushed deliveries were not noted");
+        }
+    }
+}
+
+/// Refuses while the streams are over their bound: a full store would keep schedules from firing.
+async fn room(engine: &Distributed) -> StoreResult<()> {
+    let (shared, most) = (&engine.shared, engine.shared.config.delivery_high_water_bytes);
+    if most == 0 {
+        return Ok(());
+    }
+    let now = shared.clock.monotonic();
+    let seen = shared.queue.high_water.lock().filter(|seen| now.since(seen.at) < FRESH);
+    let reached = match seen {
+        Some(seen) => seen.reached,
+        None => {
+            let mut bytes = 0;
+            for name in [shared.names.deliveries(), shared.names.gated()] {
+                let info = shared.store.stream(DOING, &name).await?.get_info().await;
+                bytes += info.map_err(|error| nats_error(DOING, error))?.state.bytes;
+            }
+            let reached = bytes >= most;
+            *shared.queue.high_water.lock() = Some(HighWater { reached, at: now });
+            reached
+        }
+    };
+    if reached {
+        let why =
+            format!("deliveries have reached delivery_high_water_bytes ({most}); some have to be worked off first");
+        return Err(StoreError::new(StoreErrorKind::Full, DOING, why));
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Settling: several steps, each of which may be the last before a crash.
+//!
+//! A move: 1. journal the attempt, 2. publish the new place, 3. release the claim, 4. remove the copy. After a crash before 2
+//! the copy is leased again and the attempt repeated; after 2 both copies come up, and claims tell the old one from the new.
+//!
+//! An end: 1. mark it as done, 2. journal it, 3. remove the copy. After a crash in between the copy is leased again, its claim
+//! is answered `done`, and the worker settles it with that end once more.
+//!
+//! Each step may be repeated: message ids recognise what has been published. Redis being away holds nothing up; what it
+//! does not know is at worst sent twice.
+
+use bytes::Bytes;
+use fanfare_core::delivery::{DeliveryHeader, End, Next, Place, Settlement};
+use fanfare_core::journal::{JournalEntry, Settled};
+use fanfare_core::ports::delivery_queue::{Lease, Settling};
+use fanfare_core::ports::{Dedup, StoreResult};
+use fanfare_runtime::tasks::report;
+
+use super::encode;
+use super::leases::{Held, Leased};
+use crate::{Distributed, journal};
+
+const DOING: &str = "settle a delivery";
+
+pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
+    let Some(leased) = current(engine, lease) else { return Ok(Settling::Superseded) };
+    let held = &lease.delivery.header;
+    let attempts = held.attempts + u32::from(settlement.attempt.is_some());
+    let next = settlement.next;
+    let entry = entry(held, settlement);
+    cut(engine, "before step 1")?;
+    match next {
+        Next::Move(place) => {
+            journal_entry(engine, &entry).await?;
+            cut(engine, "after step 1")?;
+            let moved = DeliveryHeader { hop: held.hop.next(), attempts, ..held.clone() };
+            publish(engine, &moved, lease.delivery.body.clone(), place).await?;
+            cut(engine, "after step 2")?;
+            if let Err(error) = engine.release(held.id, held.hop).await {
+                tracing::debug!(error = %report(&error), "a claim was not released; the next hop takes it over");
+            }
+        }
+        Next::End { end } => {
+            mark_done(engine, held, end).await;
+            cut(engine, "after step 1")?;
+            journal_entry(engine, &entry).await?;
+            cut(engine, "after step 2")?;
+        }
+    }
+    cut(engine, "before the copy is removed")?;
+    remove(engine, lease, &leased).await?;
+    Ok(Settling::Applied)
+}
+
+/// Removes a copy that is known to be no longer needed.
+pub(super) async fn drop_copy(engine: &Distributed, lease: &Lease) -> StoreResult<()> {
+    match current(engine, lease) {
+        Some(leased) => remove(engine, lease, &leased).await,
+        None => Ok(()),
+    }
+}
+
+/// The lease, if it is this process's still; by the gate's ownership too, where it comes from one.
+fn current(engine: &Distributed, lease: &Lease) -> Option<Leased> {
+    let now = engine.shared.clock.monotonic();
+    let leased = engine.shared.queue.leases.lock().get(lease.token, now)?;
+    match &leased.held {
+        Held::Ready { .. } => Some(leased),
+        Held::Gated { gate, .. } => gate.is_owned().then_some(leased),
+    }
+}
+
+/// The entry, and an id by which a repetition of it is recognised: the POST's, or that of the move.
+fn entry(held: &DeliveryHeader, settlement: Settlement) -> (JournalEntry, String) {
+    let id = match &settlement.attempt {
+        Some(attempt) => attempt.id.to_string(),
+        None => encode::move_id(held.id, held.hop),
+    };
+    let Settlement { attempt, next, at } = settlement;
+    (JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at }), id)
+}
+
+async fn journal_entry(engine: &Distributed, (entry, id): &(JournalEntry, String)) -> StoreResult<()> {
+    let draft = journal::draft(engine, entry, Some(id));
+    engine.shared.store.publish(DOING, draft).await.map(|_| ())
+}
+
+async fn publish(engine: &Distributed, moved: &DeliveryHeader, body: Bytes, place: Place) -> StoreResult<()> {
+    let draft = encode::draft(&engine.shared.names, moved, body, place, engine.shared.clock.now());
+    engine.shared.store.publish(DOING, draft).await.map(|_| ())
+}
+
+async fn mark_done(engine: &Distributed, held: &DeliveryHeader, end: End) {
+    let keep = engine.shared.config.done_retention.get();
+    if let Err(error) = engine.complete(held.id, end, keep).await {
+        tracing::debug!(error = %report(&error), "an end was not marked; a copy of it would be sent again");
+    }
+}
+
+/// Removes the copy and gives up the lease.
+async fn remove(engine: &Distributed, lease: &Lease, leased: &Leased) -> StoreResult<()> {
+    match &leased.held {
+        Held::Ready { answer } => engine.shared.store.confirm(DOING, answer, "+ACK").await?,
+        Held::Gated { gate, sequence } => gate.remove(DOING, *sequence).await?,
+    }
+    engine.shared.queue.leases.lock().end(lease.token);
+    Ok(())
+}
+
+/// Where tests cut a settlement off.
+#[cfg(test)]
+fn cut(engine: &Distributed, point: &'static str) -> StoreResult<()> {
+    engine.shared.faults.cut(DOING, point)
+}
+
+#[cfg(not(test))]
+#[allow(clippy::unnecessary_wraps, reason = "tests cut here")]
+fn cut(_: &Distributed, _: &'static str) -> StoreResult<()> {
+    Ok(())
+}

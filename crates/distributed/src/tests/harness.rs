@@ -1,0 +1,92 @@
+//! Real servers, the system's clock, short leases.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fanfare_core::clock::Clock;
+use fanfare_runtime::{Span, SystemClock};
+use fanfare_testkit::conformance::{Engine, Harness};
+use fanfare_testkit::{NatsServer, RedisServer};
+use parking_lot::Mutex;
+
+use crate::{Distributed, DistributedConfig};
+
+/// One pair of servers for each test: they start in a tenth of a second, and end with it.
+pub(super) struct Servers {
+    pub(super) nats: NatsServer,
+    pub(super) redis: RedisServer,
+    clock: Arc<dyn Clock>,
+    /// The engine that was opened last, for what the ports do not offer.
+    engine: Mutex<Option<Distributed>>,
+}
+
+impl Servers {
+    pub(super) async fn begin() -> Self {
+        let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start());
+        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
+    }
+
+    pub(super) fn config(&self) -> DistributedConfig {
+        let mut config = DistributedConfig {
+            partitions: 4,
+            gate_partitions: 4,
+            lease: Span::from_secs(1),
+            partition_lease: Span::from_millis(600),
+            ..DistributedConfig::default()
+        };
+        config.nats.urls = self.nats.url();
+        config.redis.url = self.redis.url();
+        config
+    }
+
+    pub(super) async fn connect(&self) -> Distributed {
+        let engine = Distributed::connect(&self.config(), Arc::clone(&self.clock)).await.unwrap();
+        *self.engine.lock() = Some(engine.clone());
+        engine
+    }
+}
+
+/// The ports of an engine.
+fn ports(engine: Distributed) -> Engine {
+    let engine = Arc::new(engine);
+    Engine { log: engine.clone(), queue: engine.clone(), store: engine.clone(), journal: engine.clone(), dedup: engine }
+}
+
+#[async_trait]
+impl Harness for Servers {
+    async fn start() -> Self {
+        Self::begin().await
+    }
+
+    async fn open(&self) -> Engine {
+        ports(self.connect().await)
+    }
+
+    async fn crash(&self, engine: Engine) {
+        drop(engine);
+        let engine = self.engine.lock().take().expect("it was opened");
+        engine.shared.faults.kill();
+        engine.close().await;
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.sleep(time).await;
+    }
+
+    fn lease_time(&self) -> Duration {
+        self.config().lease.get()
+    }
+
+    fn settle_cuts(&self) -> Vec<&'static str> {
+        vec!["before step 1", "after step 1", "after step 2", "before the copy is removed"]
+    }
+
+    async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {
+        self.engine.lock().as_ref().expect("it was opened").shared.faults.plan(cut);
+    }
+}
