@@ -11,15 +11,15 @@ CREATE TABLE events (
 ) STRICT;
 CREATE UNIQUE INDEX events_by_id ON events (project, id);
 
--- Every delivery that stands in the queue, and, until it may be forgotten, every one that has ended: so one unique index
--- says of any delivery whether it is known, and an end touches that index not at all.
+-- Every delivery that stands in the queue, and, until it may be forgotten, every one that has ended: so one unique
+-- index says of any delivery whether it is known, and an end touches that index not at all.
 CREATE TABLE deliveries (
     seq      INTEGER PRIMARY KEY,
     id       BLOB    NOT NULL UNIQUE, -- 16 bytes
     webhook  BLOB    NOT NULL,        -- 16 bytes
     hop      INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    place    INTEGER NOT NULL,        -- 0 ready, 1..9 due, 10..19 gated, 20 moved out of sight, 30..39 ended; see codec.rs
+    place    INTEGER NOT NULL,        -- 0 ready, 1..9 due, 10..19 gated, 20 moved out of sight, 30..39 ended: codec.rs
     at       INTEGER NOT NULL,        -- ms since 1970: ready, due or gated since; from place 20 on: to be forgotten
     gate     INTEGER                  -- the place in its gate's order; NULL where there is no gate
 ) STRICT;
@@ -39,8 +39,8 @@ CREATE TABLE journal (
     entry    BLOB NOT NULL -- JSON
 ) STRICT;
 
--- Webhooks, projects, keys (group 0) and health (group 1). A removed record stays without a value, so that a watch can be
--- told of the removal, until the file is next opened.
+-- Webhooks, projects, keys (group 0) and health (group 1). A removed record stays without a value, so that a watch can
+-- be told of the removal, until the file is next opened.
 CREATE TABLE config (
     key      TEXT    PRIMARY KEY,
     grp      INTEGER NOT NULL,

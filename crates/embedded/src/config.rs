@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmbeddedConfig {
-    /// How long a lease lasts unless it is renewed. Default 10s: three renewals of 3 s fit in, and what a frozen worker held
-    /// is taken up by another soon.
+    /// How long a lease lasts unless it is renewed. Default 10s: three renewals of 3 s fit in, and what a frozen worker
+    /// held is taken up by another soon.
     pub lease: Span,
     /// How many operations may wait for the writer; callers beyond that wait. Default 4096: several full commits.
     pub writer_queue: usize,
@@ -18,28 +18,28 @@ pub struct EmbeddedConfig {
     pub commit_operations: usize,
     /// A commit takes no more operations once those in it carry this many bytes. Default 16777216 (16 MiB).
     pub commit_bytes: usize,
-    /// How many events, journal entries and deliveries, each, are kept in memory to be handed on without being read back.
-    /// Default 10000: about a second's work. What does not fit is read from the file.
+    /// How many events, journal entries and deliveries, each, are kept in memory to be handed on without being read
+    /// back. Default 10000: several full commits. What does not fit is read from the file.
     pub window_items: usize,
-    /// How many bytes each of these three windows may hold. Default 33554432 (32 MiB).
+    /// How many bytes each of these three windows may hold. Default 16777216 (16 MiB).
     pub window_bytes: usize,
     /// How many reads may use the file at once, beside the writer. Default 2: reads are short.
     pub read_connections: usize,
-    /// SQLite's page cache for the writer, in bytes. Default 67108864 (64 MiB): holds the inner pages of every index, and
-    /// the leaves of recent deliveries.
+    /// SQLite's page cache for the writer, in bytes. Default 33554432 (32 MiB): holds the inner pages of every index,
+    /// and the leaves of recent deliveries.
     pub cache_bytes: usize,
-    /// The write-ahead log is copied into the file when it has this many bytes. Default 33554432 (32 MiB): pages that change
-    /// in every commit are then copied once for many commits.
+    /// The write-ahead log is copied into the file when it has this many bytes. Default 33554432 (32 MiB): pages that
+    /// change in every commit are then copied once for many commits.
     pub wal_bytes: usize,
     /// How long events that have been fanned out are kept for retries and replays. Default 30d.
     pub event_retention: Span,
     /// How long a delivery that has ended is remembered, so that a late repetition of it is recognised. Default 24h.
     pub done_retention: Span,
-    /// How often what is past its retention is removed. Default 1s: the journal grows by two entries for each delivery, so
-    /// that seldom would mean much at once.
+    /// How often what is past its retention is removed. Default 1s: the journal grows with every settlement, so that
+    /// seldom would mean much at once.
     pub maintenance_interval: Span,
-    /// Whether the file is checked for damage when it is opened. Default true; the check reads the whole file, which takes
-    /// seconds for each GiB.
+    /// Whether the file is checked for damage when it is opened. Default true; the check reads the whole file, so that
+    /// the time it takes grows with what is kept.
     pub check_on_open: bool,
 }
 
@@ -50,10 +50,10 @@ impl Default for EmbeddedConfig {
             writer_queue: 4096,
             commit_operations: 1000,
             commit_bytes: 16 * 1024 * 1024,
-            window_items: 10_000,
-            window_bytes: 32 * 1024 * 1024,
+            window_items: 5_000,
+            window_bytes: 16 * 1024 * 1024,
             read_connections: 2,
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
             wal_bytes: 32 * 1024 * 1024,
             event_retention: Span::from_secs(30 * 24 * 60 * 60),
             done_retention: Span::from_secs(24 * 60 * 60),

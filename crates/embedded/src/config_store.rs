@@ -1,8 +1,8 @@
 //! Webhooks, projects, keys and health: rows with the revision of their last change.
 //!
-//! A watch is told in memory how far its group has come, and reads from the file what has changed since it last looked. So
-//! a slow one costs nothing, is told of each record once however often it changed, and never misses a removal: a removed
-//! record stays as a row without a value until the file is next opened, when nobody watches.
+//! A watch is told in memory how far its group has come, and reads from the file what has changed since it last looked.
+//! So a slow one costs nothing, is told of each record once however often it changed, and never misses a removal: a
+//! removed record stays as a row without a value until the file is next opened, when nobody watches.
 
 mod watch;
 

@@ -1,7 +1,7 @@
 //! The file `queue.db`: opened, checked, migrated; its connections.
 //!
-//! One connection writes, in WAL mode with `synchronous=FULL`, so that what has been committed survives a power cut. The
-//! others may only read, and see what has been committed when their transaction begins.
+//! One connection writes, in WAL mode with `synchronous=FULL`, so that what has been committed survives a power cut.
+//! The others may only read, and see what has been committed when their transaction begins.
 
 use std::path::Path;
 use std::time::Duration;
@@ -82,7 +82,8 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });
     };
     for (migration, version) in MIGRATIONS.iter().zip(1_i64..).skip(done) {
-        // The format's number is in the file's header, which is part of the transaction: a crash leaves the old format whole.
+        // The format's number is in the file's header, which is part of the transaction: a crash leaves the old format
+        // whole.
         let transaction = connection.transaction().map_err(refused)?;
         transaction.execute_batch(migration).map_err(refused)?;
         transaction.pragma_update(None, "user_version", version).map_err(refused)?;

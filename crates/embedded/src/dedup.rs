@@ -1,7 +1,8 @@
-//! Claims and what is known of deliveries: the row says whether one has ended and which hop is live, memory says who holds it.
+//! Claims and what is known of deliveries: the row says whether one has ended and which hop is live, memory says who
+//! holds it.
 //!
-//! The worker that claims has leased the delivery, and a leased delivery has not ended and is live at the hop of its lease:
-//! no statement is needed. Any other claim asks the file, in line with the operations that change it.
+//! The worker that claims has leased the delivery, and a leased delivery has not ended and is live at the hop of its
+//! lease: no statement is needed. Any other claim asks the file, in line with the operations that change it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -130,8 +131,8 @@ impl Dedup for Embedded {
     }
 }
 
-/// Notes the lowest live hop of a delivery that has no copy in this queue. Where there is a row of a live one, the row's hop
-/// is the truth.
+/// Notes the lowest live hop of a delivery that has no copy in this queue. Where there is a row of a live one, the
+/// row's hop is the truth.
 fn release(tx: &mut Tx<'_>, delivery: DeliveryId, hop: Hop, keep_until: i64) -> Result<(), Failed> {
     let lowest = hop.next();
     match Row::find("release a delivery", tx.connection, delivery)? {

@@ -1,7 +1,7 @@
 //! The event log: appended by the writer, handed to fan-out from memory, read back from the file.
 //!
-//! There is one partition. Partitions exist so that several processes can share the work while each conversation stays in
-//! order; in one process they would only cut the batches smaller, and order comes for free in one line.
+//! There is one partition. Partitions exist so that several processes can share the work while each conversation stays
+//! in order; in one process they would only cut the batches smaller, and order comes for free in one line.
 
 mod append;
 mod reader;

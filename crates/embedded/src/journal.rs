@@ -110,8 +110,8 @@ impl Journal for Embedded {
         let last = self.shared.journal.tail.lock().last();
         let after = if asked > last { 0 } else { asked };
         if asked > last {
-            // Positions only rise, so this is another file than the one that was read before; waiting until it has grown past
-            // that position would leave out everything up to there.
+            // Positions only rise, so this is another file than the one that was read before; waiting until it has
+            // grown past that position would leave out everything up to there.
             tracing::warn!(asked, last, "the journal ends before the position asked for; reading it from its start");
         }
         Ok(Box::new(Reader { engine: self.clone(), after }))

@@ -1,9 +1,9 @@
 //! The embedded engine: all ports over one SQLite file, `queue.db`, for one process.
 //!
 //! What an operation has answered is durable: one writer thread groups whatever waits into one synced commit. What is
-//! handed on next (events to fan-out, deliveries to workers, entries to the read model) comes from bounded windows in memory
-//! that only ever hold what has been committed, and from the file where a window does not reach. Leases and claims are in
-//! memory alone: there is one process, and they end with it.
+//! handed on next (events to fan-out, deliveries to workers, entries to the read model) comes from bounded windows in
+//! memory that only ever hold what has been committed, and from the file where a window does not reach. Leases and
+//! claims are in memory alone: there is one process, and they end with it.
 
 mod codec;
 mod config;
@@ -46,12 +46,12 @@ use writer::{Counters, Writer, WriterThread};
 /// The engine: implements every port. Cloning shares it.
 #[derive(Clone)]
 pub struct Embedded {
-    // The order matters when the last clone is dropped: the writer's thread ends when nobody can send to it any more, and
-    // only then does the owner wait for it and unlock the directory.
+    // The order matters when the last clone is dropped: the writer's thread ends when nobody can send to it any more,
+    // and only then does the owner wait for it and unlock the directory.
     writer: Writer,
     readers: Readers,
     shared: Arc<Shared>,
-    _owner: Arc<Owner>,
+    owner: Arc<Owner>,
 }
 
 /// What the ports' operations share. Nothing in it leads back to the writer, so that effects may hold it.
@@ -67,7 +67,7 @@ struct Shared {
 /// Waits for the writer's thread, then gives up the directory.
 struct Owner {
     thread: Mutex<Option<WriterThread>>,
-    _lock: DirectoryLock,
+    lock: Mutex<Option<DirectoryLock>>,
 }
 
 impl Drop for Owner {
@@ -149,20 +149,27 @@ impl Embedded {
             #[cfg(test)]
             faults,
         )?;
-        let owner = Owner { thread: Mutex::new(Some(thread)), _lock: lock };
-        Ok(Self { writer, readers, shared: Arc::new(shared), _owner: Arc::new(owner) })
+        let owner = Owner { thread: Mutex::new(Some(thread)), lock: Mutex::new(Some(lock)) };
+        Ok(Self { writer, readers, shared: Arc::new(shared), owner: Arc::new(owner) })
     }
 
-    /// Starts what the engine does by itself: removing what is past its retention, and watching over its writer's thread.
+    /// Starts what the engine does by itself: removing what is past its retention, and watching over its writer's
+    /// thread.
     pub fn start(&self, tasks: &Tasks) {
         let (engine, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn("queue-maintenance", async move { engine.maintain(&shutdown).await });
     }
 
-    /// Writes what is still queued, checkpoints, and closes the file. Operations after this answer `Unavailable`.
+    /// Writes what is still queued, checkpoints, closes the file and unlocks the directory. Operations after this
+    /// answer
+    /// `Unavailable`.
+    ///
+    /// An engine that is dropped without this writes what is still queued as well, blocking the thread that drops the
+    /// last clone for that long; the log is then worked in by the next one who opens the file.
     pub async fn close(&self) {
         self.writer.close().await;
         self.readers.close();
+        drop(self.owner.lock.lock().take());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The data directory, and the lock that keeps a second process out of it.
 //!
-//! The lock is advisory and on an open file, so it ends with the process, however that ends, and leaves nothing to tidy up.
+//! The lock is advisory and on an open file, so it ends with the process, however that ends, and leaves nothing to tidy
+//! up.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

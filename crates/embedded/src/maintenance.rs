@@ -32,7 +32,8 @@ impl Embedded {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 tended = self.tend() => if let Err(error) = tended {
-                    tracing::warn!(error = %fanfare_runtime::tasks::report(&error), "the queue could not be tended; trying again");
+                    let error = fanfare_runtime::tasks::report(&error);
+                    tracing::warn!(error, "what is past its retention could not be removed; trying again");
                 }
             }
         }
@@ -68,7 +69,8 @@ impl Embedded {
 fn forget_journal(connection: &Connection) -> rusqlite::Result<i64> {
     let done = mark(connection, "journal_done")?;
     let mut delete = connection.prepare_cached(
-        "DELETE FROM journal WHERE position IN (SELECT position FROM journal WHERE position <= ?1 ORDER BY position LIMIT ?2)",
+        "DELETE FROM journal WHERE position IN \
+         (SELECT position FROM journal WHERE position <= ?1 ORDER BY position LIMIT ?2)",
     )?;
     delete.execute((done, STEP)).map(count)
 }
@@ -80,9 +82,9 @@ fn forget_events(connection: &Connection, accepted_before: i64) -> rusqlite::Res
     let kept: Option<i64> = connection
         .prepare_cached(
             "SELECT min(position) FROM (SELECT position, accepted_at FROM events ORDER BY position LIMIT ?1) \
-             WHERE position > ?2 OR accepted_at >= ?3",
+             WHERE accepted_at >= ?2",
         )?
-        .query_row((STEP, passed, accepted_before), |row| row.get(0))?;
+        .query_row((STEP, accepted_before), |row| row.get(0))?;
     let mut delete = connection.prepare_cached(
         "DELETE FROM events WHERE position IN \
          (SELECT position FROM events WHERE position < ?1 AND position <= ?2 ORDER BY position LIMIT ?3)",

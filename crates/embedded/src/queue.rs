@@ -1,8 +1,8 @@
 //! The delivery queue: rows in the file, and in memory what is handed out next, what is leased, and what is claimed.
 //!
-//! A delivery that is due needs no write to become ready: from its time on its row may be leased. Leases and claims are in
-//! memory only, since they end with the process. Every change of a row is an operation of the writer, compared there with
-//! the lease and the hop, and what is in memory follows after the commit.
+//! A delivery that is due needs no write to become ready: from its time on its row may be leased. Leases and claims are
+//! in memory only, since they end with the process. Every change of a row is an operation of the writer, compared there
+//! with the lease and the hop, and what is in memory follows after the commit.
 
 mod claims;
 mod depth;
@@ -103,8 +103,8 @@ impl DeliveryQueue for Embedded {
     }
 
     async fn drop_copy(&self, lease: &Lease) -> StoreResult<()> {
-        // A delivery has one copy here, its row. If it has ended, that copy is gone; if it has not, the row under a current
-        // lease is the last copy, and removing it would lose the delivery. Either way the lease is given up.
+        // A delivery has one copy here, its row. If it has ended, that copy is gone; if it has not, the row under a
+        // current lease is the last copy, and removing it would lose the delivery. Either way the lease is given up.
         self.shared.queue.change(|state| state.give_back(lease.token));
         Ok(())
     }

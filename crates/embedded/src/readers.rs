@@ -1,5 +1,5 @@
-//! Reads from the file, beside the writer: a few connections, each used by one short read at a time, on threads that may
-//! block.
+//! Reads from the file, beside the writer: a few connections, each used by one short read at a time, on threads that
+//! may block.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The newest part of a log, kept in memory after it has been committed, so that a reader that keeps up reads no file.
 //!
-//! Holds every committed item after a certain position, within bounds of count and bytes; what was pushed out, or taken by
-//! another reader, is in the file.
+//! Holds every committed item after a certain position, within bounds of count and bytes; what was pushed out, or taken
+//! by another reader, is in the file.
 
 use std::collections::VecDeque;
 

@@ -4,6 +4,7 @@ mod closing;
 mod conformance;
 mod failing;
 mod harness;
+mod memory;
 mod model;
 mod opening;
 mod retention;

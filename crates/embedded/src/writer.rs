@@ -1,9 +1,10 @@
 //! The writer: one thread with the only connection that writes, which groups whatever waits into one commit.
 //!
-//! An operation has two halves. Its *statements* run inside the transaction; its *effects* change what is kept in memory,
-//! and run after the commit, in the order of the statements. So memory reflects committed state only, and an operation's
-//! statements see everything that operations before it did. If a statement or the commit fails, the whole batch is rolled
-//! back, no effect runs, and every operation of it is answered with the failure; its caller may repeat it.
+//! An operation has two halves. Its *statements* run inside the transaction; its *effects* change what is kept in
+//! memory, and run after the commit, in the order of the statements. So memory reflects committed state only, and an
+//! operation's statements see everything that operations before it did. If a statement or the commit fails, the whole
+//! batch is rolled back, no effect runs, and every operation of it is answered with the failure; its caller may repeat
+//! it.
 
 mod operation;
 mod thread;

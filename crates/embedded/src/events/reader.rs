@@ -111,7 +111,8 @@ impl PartitionReader for Reader {
                     if !events.is_empty() {
                         return Ok(self.hand_out(events));
                     }
-                    // Everything up to the end of what was there has been removed: that is only done with passed events.
+                    // Everything up to the end of what was there has been removed: that is only done with passed
+                    // events.
                     self.after = self.after.max(shared.events.passed.load(Ordering::Acquire));
                 }
                 Taken::Nothing => {

@@ -1,7 +1,7 @@
 //! Claims: who may send a delivery at which hop. In memory only, like the leases.
 //!
-//! A claim outlives the lease under which it was made: when a frozen worker's lease runs out, the next holder at the same hop
-//! is told that the first may still be sending.
+//! A claim outlives the lease under which it was made: when a frozen worker's lease runs out, the next holder at the
+//! same hop is told that the first may still be sending.
 
 use std::collections::HashMap;
 use std::time::Duration;

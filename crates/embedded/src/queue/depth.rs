@@ -1,7 +1,8 @@
 //! How many deliveries stand where, kept up with every change instead of being counted.
 //!
-//! Nothing happens to a delivery when it falls due, so those that are due are counted by the second in which they will be:
-//! what that second has passed counts as ready. There is at most one counter for each second up to the longest wait.
+//! Nothing happens to a delivery when it falls due, so those that are due are counted by the second in which they will
+//! be: what that second has passed counts as ready. There is at most one counter for each second up to the longest
+//! wait.
 
 use std::collections::BTreeMap;
 

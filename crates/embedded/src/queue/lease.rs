@@ -20,8 +20,8 @@ enum Step {
     Wait { until: Option<Monotonic> },
 }
 
-/// Waits for at least one lease. Nothing is awaited between granting leases and returning them, so that a future that is
-/// dropped has leased nothing.
+/// Waits for at least one lease. Nothing is awaited between granting leases and returning them, so that a future that
+/// is dropped has leased nothing.
 pub(super) async fn lease(engine: &Embedded, max: usize) -> StoreResult<Vec<Lease>> {
     const DOING: &str = "lease deliveries";
     let max = max.max(1);

@@ -60,7 +60,8 @@ impl Leases {
         true
     }
 
-    /// Marks a lease as being settled, so that it cannot run out between the statements and the commit. Returns its row;
+    /// Marks a lease as being settled, so that it cannot run out between the statements and the commit. Returns its
+    /// row;
     /// `None` if it is not the current lease of this delivery at this hop, or is being settled already.
     pub(crate) fn begin_settling(&mut self, token: LeaseToken, delivery: DeliveryId, hop: Hop) -> Option<i64> {
         let held = self.held.get_mut(&token)?;

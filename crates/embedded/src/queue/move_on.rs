@@ -130,8 +130,9 @@ fn move_to_ready(
     Ok(Ok(Brought { withdrawn, from, order, to: row, written }))
 }
 
-/// Ends everything behind the webhook's gate, those under lease too: their workers' settlements come too late. In steps,
-/// each of them a transaction, so that a long gate holds nobody up; a crash leaves the rest to be discarded again.
+/// Ends everything behind the webhook's gate, those under lease too: their workers' settlements come too late. In
+/// steps, each of them a transaction, so that a long gate holds nobody up; a crash leaves the rest to be discarded
+/// again.
 pub(super) async fn discard(engine: &Embedded, webhook: WebhookId) -> StoreResult<u64> {
     let mut discarded = 0;
     loop {

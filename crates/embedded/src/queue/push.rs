@@ -1,4 +1,5 @@
-//! Pushing: one row and one body for each delivery that is not known yet, and the journal's entries, in one transaction.
+//! Pushing: one row and one body for each delivery that is not known yet, and the journal's entries, in one
+//! transaction.
 
 use std::sync::Arc;
 

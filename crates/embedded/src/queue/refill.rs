@@ -1,7 +1,8 @@
 //! Reading the next rows of the file into the window.
 //!
-//! It is an operation of the writer, although it writes nothing: what it sees and what it misses is then exactly what the
-//! operations before and after it did, and no row that has just been settled can come back to life through an old snapshot.
+//! It is an operation of the writer, although it writes nothing: what it sees and what it misses is then exactly what
+//! the operations before and after it did, and no row that has just been settled can come back to life through an old
+//! snapshot.
 
 use std::sync::Arc;
 

@@ -143,7 +143,8 @@ impl State {
     fn take_back(&mut self, held: Held) {
         let Held { row, redeliveries, .. } = held;
         let id = row.delivery.header.id;
-        // Beyond the bound the count starts anew: it is for quarantine, and so many do not fail together by their own fault.
+        // Beyond the bound the count starts anew: it is for quarantine, and so many do not fail together by their own
+        // fault.
         if self.redeliveries.len() < self.max_redeliveries || self.redeliveries.contains_key(&id) {
             self.redeliveries.insert(id, redeliveries.saturating_add(1));
         }

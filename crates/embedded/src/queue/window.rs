@@ -1,8 +1,8 @@
 //! The window: what may be leased next, in memory, in the order of its time.
 //!
-//! It holds every ready or due delivery before its horizon that is not leased. What lies past the horizon is in the file
-//! alone, and is read when the window has run empty. While everything fits, the horizon is at infinity and no delivery is
-//! read back at all.
+//! It holds every ready or due delivery before its horizon that is not leased. What lies past the horizon is in the
+//! file alone, and is read when the window has run empty. While everything fits, the horizon is at infinity and no
+//! delivery is read back at all.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +65,8 @@ impl Window {
         }
     }
 
-    /// Takes out the first rows whose time has come, at most `max`, none of them past the horizon: before those come rows
-    /// that are only in the file.
+    /// Takes out the first rows whose time has come, at most `max`, none of them past the horizon: before those come
+    /// rows that are only in the file.
     pub(crate) fn take(&mut self, now: i64, max: usize) -> Vec<Standing> {
         let mut taken = Vec::new();
         while taken.len() < max {
@@ -104,8 +104,8 @@ impl Window {
         self.horizon.at <= now && self.rows.range(..self.horizon).take(rows).count() < rows
     }
 
-    /// Takes in what was read from the file: every row from `from` to before `to`. If the horizon is not at `from` any more
-    /// the reading is of no use, and dropped.
+    /// Takes in what was read from the file: every row from `from` to before `to`. If the horizon is not at `from` any
+    /// more the reading is of no use, and dropped.
     pub(crate) fn extend(&mut self, from: Order, to: Order, rows: Vec<Standing>) {
         if self.horizon != from {
             return;
@@ -116,3 +116,6 @@ impl Window {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

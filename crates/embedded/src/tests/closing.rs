@@ -33,8 +33,9 @@ async fn what_was_given_before_is_written() {
         assert_eq!(answer.unwrap(), [Appended::Accepted]);
     }
     assert!(!place.path().join("queue.db-wal").exists(), "the log has been copied into the file");
-    drop(engine);
+    // Although somebody still has the closed one.
     assert_eq!(place.open().backlog().await.unwrap(), 20);
+    drop(engine);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! What happens when the file cannot be written: everybody is told, nothing in memory has changed, and it goes on after.
+//! What happens when the file cannot be written: everybody is told, nothing in memory has changed, and it goes on
+//! after.
 
 use std::time::Duration;
 

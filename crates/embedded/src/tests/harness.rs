@@ -1,7 +1,7 @@
 //! The engine in a temporary directory, on a manual clock.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,8 +11,9 @@ use fanfare_telemetry::Metrics;
 use fanfare_testkit::ManualClock;
 use fanfare_testkit::conformance::{Engine, Harness};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
-use crate::writer::{Cut, Faults};
+use crate::writer::{Cut, Faults, Tx};
 use crate::{Embedded, EmbeddedConfig, OpenError};
 
 /// A data directory with all that an engine in it needs.
@@ -49,6 +50,38 @@ impl Place {
 
     pub(super) fn open(&self) -> Embedded {
         self.try_open().unwrap()
+    }
+}
+
+/// Keeps the writer busy, inside a batch, until it is dropped.
+pub(super) struct Busy {
+    _release: mpsc::Sender<()>,
+}
+
+impl Busy {
+    /// Waits until the writer is busy.
+    pub(super) async fn keep(engine: &Embedded) -> Self {
+        let (busy, begun) = Self::queue(engine).await;
+        begun.await.unwrap();
+        busy
+    }
+
+    /// Queues what will keep the writer busy, behind what waits already; the second half says when it does.
+    pub(super) async fn queue(engine: &Embedded) -> (Self, oneshot::Receiver<()>) {
+        let (release, released) = mpsc::channel::<()>();
+        let (begins, begun) = oneshot::channel();
+        let writer = engine.writer.clone();
+        tokio::spawn(async move {
+            let statements = move |_: &mut Tx<'_>| {
+                let _ = begins.send(());
+                let _ = released.recv();
+                Ok(())
+            };
+            writer.write("keep the writer busy", 0, statements, |()| ()).await
+        });
+        // On the one thread of these tests this lets the task send.
+        tokio::task::yield_now().await;
+        (Self { _release: release }, begun)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use fanfare_core::clock::Clock;
 use fanfare_core::ports::EventLog;
 use fanfare_core::ports::event_log::Appended;
 use fanfare_testkit::conformance::fixtures::event;
@@ -14,15 +15,10 @@ use crate::{EmbeddedConfig, OpenError};
 async fn filled() -> Place {
     let place = Place::new(EmbeddedConfig::default());
     let engine = place.open();
-    let events = (0..200).map(|number| event("shop", &number.to_string(), &"x".repeat(2000), crate_now(&place)));
+    let events = (0..200).map(|number| event("shop", &number.to_string(), &"x".repeat(2000), place.clock.now()));
     engine.append(events.collect()).await.unwrap();
     engine.close().await;
     place
-}
-
-fn crate_now(place: &Place) -> fanfare_core::clock::Timestamp {
-    use fanfare_core::clock::Clock;
-    place.clock.now()
 }
 
 #[tokio::test]
@@ -30,7 +26,7 @@ async fn a_fresh_directory_is_made_for_this_user_alone() {
     let mut place = Place::new(EmbeddedConfig::default());
     place.directory = place.path().join("a/b");
     let engine = place.open();
-    engine.append(vec![event("shop", "1", "x", crate_now(&place))]).await.unwrap();
+    engine.append(vec![event("shop", "1", "x", place.clock.now())]).await.unwrap();
     let mode = |path: &str| fs::metadata(place.path().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("."), 0o700);
     for file in ["queue.db", "queue.db-wal", "queue.lock"] {
@@ -114,7 +110,7 @@ async fn a_migration_that_was_cut_off_is_made_anew() {
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     drop(connection);
     let engine = place.open();
-    let answer = engine.append(vec![event("shop", "1", "x", crate_now(&place))]).await.unwrap();
+    let answer = engine.append(vec![event("shop", "1", "x", place.clock.now())]).await.unwrap();
     assert_eq!(answer, [Appended::Accepted]);
 }
 

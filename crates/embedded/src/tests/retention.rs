@@ -117,6 +117,21 @@ async fn the_journal_keeps_what_the_read_model_has_not() {
 }
 
 #[tokio::test]
+async fn journal_positions_go_on_rising_when_all_entries_are_gone() {
+    let place = Place::new(EmbeddedConfig::default());
+    let engine = place.open();
+    Journal::append(&engine, vec![entry(1), entry(2)]).await.unwrap();
+    engine.read(JournalPosition(0)).await.unwrap().done(JournalPosition(2)).await.unwrap();
+    engine.tend().await.unwrap();
+    assert_eq!(count(&engine, "journal").await, 0);
+    drop(engine);
+    let engine = place.open();
+    Journal::append(&engine, vec![entry(3)]).await.unwrap();
+    let mut reader = engine.read(JournalPosition(2)).await.unwrap();
+    assert_eq!(soon(reader.next(10)).await.unwrap()[0].0, JournalPosition(3), "the read model has seen the first two");
+}
+
+#[tokio::test]
 async fn a_reader_of_a_journal_that_was_replaced_reads_the_new_one() {
     let place = Place::new(EmbeddedConfig::default());
     let engine = place.open();

@@ -1,37 +1,12 @@
 //! Group commit, and a log that stays short.
 
-use std::sync::mpsc;
-
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::event_log::Appended;
 use fanfare_core::ports::{EventLog, Journal};
 use fanfare_testkit::conformance::fixtures::{entry, event, soon};
 
-use super::harness::Place;
+use super::harness::{Busy, Place};
 use crate::{Embedded, EmbeddedConfig};
-
-/// Keeps the writer busy, inside a batch, until it is dropped.
-struct Busy {
-    _release: mpsc::Sender<()>,
-}
-
-impl Busy {
-    async fn keep(engine: &Embedded) -> Self {
-        let (release, released) = mpsc::channel::<()>();
-        let (began, has_begun) = tokio::sync::oneshot::channel();
-        let writer = engine.writer.clone();
-        tokio::spawn(async move {
-            let statements = move |_: &mut crate::writer::Tx<'_>| {
-                let _ = began.send(());
-                let _ = released.recv();
-                Ok(())
-            };
-            writer.write("keep the writer busy", 0, statements, |()| ()).await
-        });
-        soon(has_begun).await.unwrap();
-        Self { _release: release }
-    }
-}
 
 /// Starts appends one by one, so that all of them wait for the writer.
 async fn waiting(engine: &Embedded, place: &Place, count: usize) -> tokio::task::JoinSet<Vec<Appended>> {

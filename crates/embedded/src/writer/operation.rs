@@ -29,7 +29,8 @@ impl From<StoreError> for Failed {
     }
 }
 
-/// What an operation does inside the transaction. What it returns must undo, when dropped, any mark it has set in memory.
+/// What an operation does inside the transaction. What it returns must undo, when dropped, any mark it has set in
+/// memory.
 pub(crate) trait Statements<T>: FnOnce(&mut Tx<'_>) -> Result<T, Failed> + Send + 'static {}
 impl<T, F: FnOnce(&mut Tx<'_>) -> Result<T, Failed> + Send + 'static> Statements<T> for F {}
 

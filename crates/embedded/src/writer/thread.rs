@@ -56,8 +56,8 @@ impl Thread {
         }
     }
 
-    /// The first operation and whatever waits behind it, up to the bounds. Nothing is waited for: while one batch is being
-    /// committed the next one gathers by itself.
+    /// The first operation and whatever waits behind it, up to the bounds. Nothing is waited for: while one batch is
+    /// being committed the next one gathers by itself.
     fn gather(&mut self, first: Message) -> (Batch, Then) {
         let mut batch = Batch::new();
         let mut bytes = 0;
@@ -105,7 +105,7 @@ impl Thread {
             #[cfg(test)]
             Err(_) if self.faults.strike(Cut::BeforeCommit) => return ControlFlow::Break(()),
             Err(error) => {
-                tracing::error!(%error, operations = size, "the queue could not be written; its callers will try again");
+                tracing::error!(%error, operations = size, "the queue could not be written; its callers try again");
                 self.counters = before;
                 self.roll_back();
                 let cause = Arc::new(error);
@@ -182,7 +182,8 @@ pub(crate) enum Cut {
     Failure,
 }
 
-/// What a test has planned for the writer. Where it dies, it does as if the process had been killed: nobody is answered.
+/// What a test has planned for the writer. Where it dies, it does as if the process had been killed: nobody is
+/// answered.
 #[cfg(test)]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults(Arc<parking_lot::Mutex<Option<Cut>>>);
