@@ -19,14 +19,7 @@ use crate::held::{Held, Hold};
 use crate::lanes::{Admission, Bounds, Lanes};
 use crate::pass::{self, Way};
 
-/// Where a delivery was leased from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The queue of those that are ready.
-    Queue,
-    /// Behind its webhook's gate, by the gate's owner.
-    Gate,
-}
+pub(crate) use crate::lanes::Origin;
 
 /// A leased delivery on its way to its end or its next place.
 #[derive(Debug)]
@@ -148,7 +141,7 @@ impl Context {
 
     fn start(self: &Arc<Self>, work: Work) {
         let webhook = work.webhook();
-        let seat = Seat { context: Arc::clone(self), webhook };
+        let seat = Seat { context: Arc::clone(self), webhook, origin: work.origin };
         let slot = Slot { context: Arc::clone(self), webhook, since: self.clock.monotonic() };
         self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Lane { slot, seat }));
     }
@@ -185,10 +178,11 @@ impl Drop for Slot {
 pub(crate) struct Seat {
     context: Arc<Context>,
     webhook: WebhookId,
+    origin: Origin,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.context.lanes.lock().left(self.webhook);
+        self.context.lanes.lock().left(self.webhook, self.origin);
     }
 }

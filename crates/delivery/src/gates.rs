@@ -36,6 +36,6 @@ async fn own_one_share(context: &Arc<Context>) -> Result<Infallible, StoreError>
     let mut share = context.queue.own_gates().await?;
     loop {
         let partition = share.next().await?;
-        context.tasks.spawn_work("gate-partition", partition::run(Arc::clone(context), partition));
+        context.tasks.spawn_until_done("gate-partition", partition::run(Arc::clone(context), partition));
     }
 }

@@ -5,6 +5,9 @@
 //! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). One busy lane takes half, ten take
 //! less than a tenth each, and some room is always left for a webhook that holds nothing yet. What a lane has no room for
 //! is put off to when the lane will have worked off what is before it, going by how long its requests take.
+//!
+//! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
+//! webhooks whose gates are worked off would take the room of all others.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -17,7 +20,7 @@ use fanfare_core::ids::WebhookId;
 pub(crate) struct Bounds {
     /// Requests at once in one lane.
     pub(crate) limit: usize,
-    /// Deliveries held in all lanes together.
+    /// Deliveries from the queue held in all lanes together.
     pub(crate) held: usize,
     /// The least a delivery is put off by.
     pub(crate) put_off_least: Duration,
@@ -38,13 +41,24 @@ pub(crate) enum Admission<T> {
     Closed(T),
 }
 
+/// Where a delivery was leased from, and so what bounds the number of its like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The queue of those that are ready: bounded here, by the shares.
+    Queue,
+    /// Behind its webhook's gate, by the gate's owner, who bounds it.
+    Gate,
+}
+
 #[derive(Debug)]
 struct Lane<T> {
     /// Requests being made.
     running: usize,
-    /// Deliveries held: waiting, being sent, being settled.
+    /// Deliveries held that came from the queue: waiting, being sent, being settled.
     held: usize,
-    waiting: VecDeque<T>,
+    /// Deliveries held that came from behind the gate.
+    from_gate: usize,
+    waiting: VecDeque<(Origin, T)>,
     /// How long its requests take, smoothed.
     service: Duration,
     /// Until when the lane is busy with what it holds and what was put off.
@@ -58,6 +72,7 @@ impl<T> Lane<T> {
         Self {
             running: 0,
             held: 0,
+            from_gate: 0,
             waiting: VecDeque::new(),
             service: ASSUMED_SERVICE,
             booked_until: Monotonic::default(),
@@ -90,6 +105,7 @@ impl<T> Lane<T> {
 pub(crate) struct Lanes<T> {
     lanes: HashMap<WebhookId, Lane<T>>,
     bounds: Bounds,
+    /// Deliveries held in all lanes together that came from the queue.
     held: usize,
     closed: bool,
 }
@@ -114,23 +130,28 @@ impl<T> Lanes<T> {
             };
             return Admission::Surplus(item, delay);
         }
-        self.enter(webhook, item)
+        self.enter(webhook, Origin::Queue, item)
     }
 
     /// Admits a delivery from behind a gate, of which the gate's owner bounds the number.
     pub(crate) fn admit_from_gate(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
-        if self.closed { Admission::Closed(item) } else { self.enter(webhook, item) }
+        if self.closed { Admission::Closed(item) } else { self.enter(webhook, Origin::Gate, item) }
     }
 
-    fn enter(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
+    fn enter(&mut self, webhook: WebhookId, origin: Origin, item: T) -> Admission<T> {
         let lane = self.lanes.entry(webhook).or_insert_with(Lane::new);
-        self.held += 1;
-        lane.held += 1;
+        match origin {
+            Origin::Queue => {
+                self.held += 1;
+                lane.held += 1;
+            }
+            Origin::Gate => lane.from_gate += 1,
+        }
         if lane.running < self.bounds.limit {
             lane.running += 1;
             return Admission::Start(item);
         }
-        lane.waiting.push_back(item);
+        lane.waiting.push_back((origin, item));
         Admission::Waits
     }
 
@@ -142,22 +163,25 @@ impl<T> Lanes<T> {
         if next.is_none() {
             lane.running = lane.running.saturating_sub(1);
         }
-        next
+        next.map(|(_, item)| item)
     }
 
     /// A delivery that was started is not held any more.
-    pub(crate) fn left(&mut self, webhook: WebhookId) {
-        self.release(webhook, 1);
+    pub(crate) fn left(&mut self, webhook: WebhookId, origin: Origin) {
+        self.release(webhook, origin);
     }
 
     /// Takes the waiting ones of which this is true out of a lane.
     pub(crate) fn take_waiting(&mut self, webhook: WebhookId, mut which: impl FnMut(&T) -> bool) -> Vec<T> {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return Vec::new() };
-        let (taken, kept): (VecDeque<T>, VecDeque<T>) =
-            std::mem::take(&mut lane.waiting).into_iter().partition(|item| which(item));
+        let (taken, kept): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut lane.waiting).into_iter().partition(|(_, item)| which(item));
         lane.waiting = kept;
-        self.release(webhook, taken.len());
-        taken.into()
+        let leave = |(origin, item)| {
+            self.release(webhook, origin);
+            item
+        };
+        taken.into_iter().map(leave).collect()
     }
 
     /// Admits and starts nothing any more. Returns all that wait.
@@ -167,11 +191,16 @@ impl<T> Lanes<T> {
         webhooks.into_iter().flat_map(|webhook| self.take_waiting(webhook, |_| true)).collect()
     }
 
-    fn release(&mut self, webhook: WebhookId, count: usize) {
+    fn release(&mut self, webhook: WebhookId, origin: Origin) {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return };
-        lane.held = lane.held.saturating_sub(count);
-        self.held = self.held.saturating_sub(count);
-        if lane.held == 0 {
+        match origin {
+            Origin::Queue => {
+                lane.held = lane.held.saturating_sub(1);
+                self.held = self.held.saturating_sub(1);
+            }
+            Origin::Gate => lane.from_gate = lane.from_gate.saturating_sub(1),
+        }
+        if lane.held + lane.from_gate == 0 {
             self.lanes.remove(&webhook);
         }
     }

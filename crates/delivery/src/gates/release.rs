@@ -3,6 +3,9 @@
 //! Deliveries are started in the order in which they stand. Lowering: nothing is left, the health record is changed by
 //! compare-and-set, and then it is looked once more, since something may have arrived in between; what arrives later still
 //! is told by the partition.
+//!
+//! Only so many gates are worked off at once, and one with a long backlog and a slow receiver may take hours. So each has
+//! its turn, and goes to the end of the line after it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +20,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::context::{Context, Origin};
 use crate::health;
 
+/// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
+/// empty at its end, short beside what the owner of a recovered webhook would call stuck.
+pub(crate) const TURN: Duration = Duration::from_secs(5);
+
 /// How far a gate was worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Released {
@@ -26,7 +33,7 @@ pub(crate) enum Released {
     NotAll,
 }
 
-/// Works one gate off until nothing is behind it, or the webhook is paused.
+/// Works one gate off until nothing is behind it, its turn is over, or the webhook is paused.
 pub(crate) async fn run(
     context: &Arc<Context>,
     partition: &dyn GatePartition,
@@ -48,8 +55,14 @@ async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook
     let width = context.config.lane_limit.clamp(1, 1 << 20) * 2;
     let all = u32::try_from(width).unwrap_or(u32::MAX);
     let hands = Arc::new(Semaphore::new(width));
+    let turn_ends = context.clock.monotonic().after(TURN);
     loop {
         if context.registry.gate(webhook) == Some(GateReason::Paused) {
+            return Ok(Released::NotAll);
+        }
+        if context.clock.monotonic() >= turn_ends {
+            // First what is in hand comes back: the next turn begins with as many hands again.
+            drop(acquire(&hands, all).await?);
             return Ok(Released::NotAll);
         }
         let mut room = acquire(&hands, 1).await?;

@@ -7,7 +7,7 @@ use fanfare_core::clock::Monotonic;
 use fanfare_core::ids::WebhookId;
 use proptest::prelude::*;
 
-use super::{Admission, Bounds, Lanes};
+use super::{Admission, Bounds, Lanes, Origin};
 
 fn webhook(number: u8) -> WebhookId {
     WebhookId::from_bytes([number; 16])
@@ -44,30 +44,35 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// What the lanes should be, kept in the plainest way.
 #[derive(Default)]
 struct Model {
-    waiting: HashMap<u8, Vec<u32>>,
-    running: HashMap<u8, usize>,
-    settling: HashMap<u8, usize>,
+    waiting: HashMap<u8, Vec<(Origin, u32)>>,
+    running: HashMap<u8, Vec<Origin>>,
+    settling: HashMap<u8, Vec<Origin>>,
 }
 
 impl Model {
+    /// Those that came from the queue; the others have no part in the shares.
     fn held(&self, webhook: u8) -> usize {
-        self.waiting.get(&webhook).map_or(0, Vec::len)
-            + self.running.get(&webhook).unwrap_or(&0)
-            + self.settling.get(&webhook).unwrap_or(&0)
+        let queued = |origins: Option<&Vec<Origin>>| {
+            origins.map_or(0, |origins| origins.iter().filter(|origin| **origin == Origin::Queue).count())
+        };
+        let waiting = self.waiting.get(&webhook).into_iter().flatten();
+        waiting.filter(|(origin, _)| *origin == Origin::Queue).count()
+            + queued(self.running.get(&webhook))
+            + queued(self.settling.get(&webhook))
     }
 
     fn held_in_all(&self) -> usize {
         (0..5).map(|webhook| self.held(webhook)).sum()
     }
 
-    fn entered(&mut self, webhook: u8, item: u32, limit: usize, admission: &Admission<u32>) {
+    fn entered(&mut self, webhook: u8, origin: Origin, item: u32, limit: usize, admission: &Admission<u32>) {
         let running = self.running.entry(webhook).or_default();
-        if *running < limit {
+        if running.len() < limit {
             assert_eq!(*admission, Admission::Start(item));
-            *running += 1;
+            running.push(origin);
         } else {
             assert_eq!(*admission, Admission::Waits);
-            self.waiting.entry(webhook).or_default().push(item);
+            self.waiting.entry(webhook).or_default().push((origin, item));
         }
     }
 }
@@ -85,7 +90,7 @@ proptest! {
                     let has_room = model.held(number) + model.held_in_all() < held;
                     let admission = lanes.admit(webhook(number), item, NOW);
                     if has_room {
-                        model.entered(number, item, limit, &admission);
+                        model.entered(number, Origin::Queue, item, limit, &admission);
                     } else {
                         let put_off = matches!(admission, Admission::Surplus(same, delay)
                             if same == item && delay >= Duration::from_millis(250) && delay <= Duration::from_secs(30));
@@ -94,28 +99,31 @@ proptest! {
                 }
                 Step::FromGate(number) => {
                     let admission = lanes.admit_from_gate(webhook(number), item);
-                    model.entered(number, item, limit, &admission);
+                    model.entered(number, Origin::Gate, item, limit, &admission);
                 }
-                Step::Sent(number) if model.running.get(&number).is_some_and(|running| *running > 0) => {
+                Step::Sent(number) if model.running.get(&number).is_some_and(|running| !running.is_empty()) => {
                     let next = lanes.sent(webhook(number), Duration::from_millis(20));
-                    *model.settling.entry(number).or_default() += 1;
+                    let running = model.running.entry(number).or_default();
+                    model.settling.entry(number).or_default().push(running.remove(0));
                     let waiting = model.waiting.entry(number).or_default();
                     if waiting.is_empty() {
                         prop_assert_eq!(next, None);
-                        *model.running.entry(number).or_default() -= 1;
                     } else {
-                        prop_assert_eq!(next, Some(waiting.remove(0)));
+                        let (origin, first) = waiting.remove(0);
+                        prop_assert_eq!(next, Some(first));
+                        running.push(origin);
                     }
                 }
-                Step::Left(number) if model.settling.get(&number).is_some_and(|settling| *settling > 0) => {
-                    lanes.left(webhook(number));
-                    *model.settling.entry(number).or_default() -= 1;
+                Step::Left(number) if model.settling.get(&number).is_some_and(|settling| !settling.is_empty()) => {
+                    let origin = model.settling.entry(number).or_default().remove(0);
+                    lanes.left(webhook(number), origin);
                 }
                 Step::Lose(number, lost) => {
                     let taken = lanes.take_waiting(webhook(number), |item| *item % 3 == lost % 3);
                     let waiting = model.waiting.entry(number).or_default();
-                    let expected: Vec<u32> = waiting.iter().copied().filter(|item| *item % 3 == lost % 3).collect();
-                    waiting.retain(|item| *item % 3 != lost % 3);
+                    let is_lost = |(_, item): &&(Origin, u32)| *item % 3 == lost % 3;
+                    let expected: Vec<u32> = waiting.iter().filter(is_lost).map(|(_, item)| *item).collect();
+                    waiting.retain(|(_, item)| *item % 3 != lost % 3);
                     prop_assert_eq!(taken, expected);
                 }
                 Step::Sent(_) | Step::Left(_) => {}
@@ -123,14 +131,26 @@ proptest! {
             prop_assert_eq!(lanes.held, model.held_in_all());
         }
         let mut waiting = lanes.close();
-        let mut expected: Vec<u32> = model.waiting.values().flatten().copied().collect();
+        let mut expected: Vec<u32> = model.waiting.values().flatten().map(|(_, item)| *item).collect();
         waiting.sort_unstable();
         expected.sort_unstable();
         prop_assert_eq!(waiting, expected);
         prop_assert_eq!(lanes.admit(webhook(0), 7, NOW), Admission::Closed(7));
     }
 
-    /// However many webhooks answer nothing at all, one that has sent nothing yet gets through.
+    /// However much is being worked off from behind gates, what is ready for other webhooks gets through.
+    #[test]
+    fn gates_that_are_worked_off_take_no_room_from_the_queue(gates in 1u8..100, each in 1u32..64) {
+        let mut lanes = Lanes::new(bounds(32, 1000));
+        for gate in 0..gates {
+            for item in 0..each {
+                let _ = lanes.admit_from_gate(webhook(gate), item);
+            }
+        }
+        prop_assert_eq!(lanes.admit(webhook(200), 1, NOW), Admission::Start(1));
+    }
+
+/// However many webhooks answer nothing at all, one that has sent nothing yet gets through.
     #[test]
     fn there_is_always_room_for_a_newcomer(hogs in 1u8..100, offered in 1usize..200) {
         let mut lanes = Lanes::new(bounds(32, 1000));
@@ -159,7 +179,7 @@ fn surplus_comes_back_when_the_lane_will_have_worked_off_what_is_before_it() {
     // Each request takes about a second, ten at once: a tenth of a second for each that is put off.
     for n in 10..110 {
         assert!(lanes.sent(webhook(1), Duration::from_secs(1)).is_none());
-        lanes.left(webhook(1));
+        lanes.left(webhook(1), Origin::Queue);
         assert_eq!(lanes.admit(webhook(1), n, NOW), Admission::Start(n));
     }
     let delays: Vec<f64> = (0..50)

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use fanfare_core::clock::Clock as _;
 use fanfare_core::delivery::{DueReason, End, Next, Place};
+use fanfare_core::health::GateReason;
+use fanfare_core::ids::WebhookId;
+use fanfare_core::ports::config_store::Record;
 use fanfare_delivery::DeliveryConfig;
 use fanfare_testkit::{Receiver, Reply};
 
@@ -40,4 +43,51 @@ async fn webhooks_that_never_answer_leave_room_for_the_others() {
         let wait = at.since(rig.clock.now());
         assert!(wait >= Duration::from_millis(250) && wait <= Duration::from_secs(30), "{wait:?}");
     }
+}
+
+/// Puts so many behind a webhook's gate, and has it worked off.
+async fn release(rig: &Rig, webhook: WebhookId, count: usize) {
+    for n in 0..count {
+        rig.push_with(webhook, &format!("order-{n}"), Place::Gated { reason: GateReason::Paused }, None).await;
+    }
+    rig.release(webhook).await;
+}
+
+#[tokio::test]
+async fn gates_worked_off_against_slow_receivers_leave_room_for_what_is_ready() {
+    let rig = Rig::new().await;
+    rig.start(DeliveryConfig { max_in_flight: 24, lease_batch: 8, lane_limit: 4, ..DeliveryConfig::default() });
+    let (black_hole, healthy) = (GatedReceiver::start().await, Receiver::http(|_| Reply::Status(200)).await);
+    for _ in 0..6 {
+        let slow = rig.webhook(&black_hole.url(), |_| ()).await;
+        rig.put(Record::Health(rig.paused(slow))).await;
+        release(&rig, slow, 8).await;
+    }
+    black_hole.arrived(24).await;
+    let webhook = rig.webhook(&healthy.url("/"), |_| ()).await;
+    let delivery = rig.push(webhook, "order-1").await;
+    let settled = rig.settled(delivery, 1).await;
+    assert_eq!(settled[0].next, Next::End { end: End::Delivered });
+}
+
+#[tokio::test]
+async fn a_gate_with_a_long_backlog_gives_others_their_turn() {
+    let rig = Rig::new().await;
+    rig.start(DeliveryConfig { max_releases: 1, lane_limit: 2, ..DeliveryConfig::default() });
+    let (slow, healthy) = (GatedReceiver::start().await, Receiver::http(|_| Reply::Status(200)).await);
+    let (first, second) = (rig.webhook(&slow.url(), |_| ()).await, rig.webhook(&healthy.url("/"), |_| ()).await);
+    for webhook in [first, second] {
+        rig.put(Record::Health(rig.paused(webhook))).await;
+    }
+    release(&rig, first, 100).await;
+    slow.arrived(2).await;
+    release(&rig, second, 1).await;
+    // Longer than a turn; what is in hand then comes back, and no more is taken.
+    rig.clock.advance(Duration::from_secs(6));
+    slow.answer(10);
+    healthy.received(1).await;
+    rig.gate_down(second).await;
+    slow.answer(200);
+    rig.gate_down(first).await;
+    assert_eq!(slow.requests(), 100);
 }
