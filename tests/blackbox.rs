@@ -15,5 +15,7 @@ mod lifecycle;
 mod publishing;
 #[path = "blackbox/receivers.rs"]
 mod receivers;
+#[path = "blackbox/rotation.rs"]
+mod rotation;
 #[path = "blackbox/samples.rs"]
 mod samples;

@@ -9,10 +9,11 @@ function equal(a, b) {
   return x.length === y.length && timingSafeEqual(x, y);
 }
 
-// X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text.
+// X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text. While a secret is being rotated, the
+// old one signs in X-Webhook-Signature-Previous.
 function verifyBody(headers, body) {
   const expected = createHmac("sha256", secret).update(body).digest("hex");
-  return equal(expected, headers["x-webhook-signature"] ?? "");
+  return ["x-webhook-signature", "x-webhook-signature-previous"].some((name) => equal(expected, headers[name] ?? ""));
 }
 
 // webhook-signature (Standard Webhooks): covers the id and the time too, so that an old request cannot be replayed.

@@ -11,9 +11,11 @@ handled = set()  # in production: your database, with a unique index on the key
 
 
 def verify_body(headers, body):
-    """X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text."""
+    """X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text. While a secret is being rotated,
+    the old one signs in X-Webhook-Signature-Previous."""
     expected = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected, headers.get("X-Webhook-Signature", ""))
+    names = ("X-Webhook-Signature", "X-Webhook-Signature-Previous")
+    return any(hmac.compare_digest(expected, headers.get(name, "")) for name in names)
 
 
 def verify_standard(headers, body):

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use fanfare_testkit::process::free_port;
-use fanfare_testkit::{Fanfare, Receiver, Reply};
+use fanfare_testkit::{Fanfare, Received, Receiver, Reply};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::samples::{FIVE, event};
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
@@ -20,19 +20,19 @@ fn target() -> PathBuf {
     binary.parent().expect("the binary is in a directory").to_path_buf()
 }
 
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     PathBuf::from(std::env::var_os("FANFARE_TEST_PYTHON").expect("cargo xtask test names the Python with the clients"))
 }
 
 /// A sample receiver of the docs, as its own process.
-struct Sample {
+pub(crate) struct Sample {
     _child: Child,
     lines: Lines<BufReader<ChildStdout>>,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Sample {
-    async fn start(mut command: Command, secret: &str) -> Self {
+    pub(crate) async fn start(mut command: Command, secret: &str) -> Self {
         let port = free_port();
         let mut child = command
             .env("PORT", port.to_string())
@@ -53,13 +53,13 @@ impl Sample {
         Self { _child: child, lines, url: format!("http://127.0.0.1:{port}/") }
     }
 
-    async fn line(&mut self) -> String {
+    pub(crate) async fn line(&mut self) -> String {
         let line = tokio::time::timeout(std::time::Duration::from_secs(60), self.lines.next_line()).await;
         line.expect("the sample says what it received").unwrap().expect("the sample goes on")
     }
 }
 
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Sends the five events through Fanfare to a sample, and a forged request past it.
 async fn verifies(command: Command) {
@@ -80,23 +80,25 @@ async fn verifies(command: Command) {
     assert_eq!(answer.status().as_u16(), 401);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_node_sample_verifies() {
+pub(crate) fn node_sample() -> Command {
     let mut node = Command::new("node");
     node.arg(root().join("docs/receivers/node.mjs"));
-    verifies(node).await;
+    node
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_python_sample_verifies() {
+pub(crate) fn python_sample() -> Command {
     let mut python = Command::new(python());
     python.arg(root().join("docs/receivers/python.py"));
-    verifies(python).await;
+    python
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_go_sample_verifies() {
-    let binary = target().join("receive-go");
+pub(crate) fn rust_sample() -> Command {
+    Command::new(target().join("fanfare-receiver-example"))
+}
+
+/// Builds the Go sample as a binary of this name; tests that run at the same time need one each.
+pub(crate) async fn go_sample(name: &str) -> PathBuf {
+    let binary = target().join(name);
     let built = Command::new("go")
         .args(["build", "-o"])
         .arg(&binary)
@@ -108,12 +110,27 @@ async fn the_go_sample_verifies() {
         .status()
         .await;
     assert!(built.is_ok_and(|status| status.success()), "the Go sample does not build");
-    verifies(Command::new(binary)).await;
+    binary
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_node_sample_verifies() {
+    verifies(node_sample()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sample_verifies() {
+    verifies(python_sample()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_go_sample_verifies() {
+    verifies(Command::new(go_sample("receive-go").await)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rust_sample_verifies() {
-    verifies(Command::new(target().join("fanfare-receiver-example"))).await;
+    verifies(rust_sample()).await;
 }
 
 #[test]
@@ -129,7 +146,7 @@ fn the_docs_show_the_samples_as_they_are() {
 }
 
 /// Hands every delivery of a run to a script that verifies with a client library; it prints what it found wrong.
-async fn library_verifies(mut command: Command) {
+async fn library_verifies(command: Command) {
     let fanfare = Fanfare::start(&[]).await;
     let receiver = Receiver::http(|request| Reply::Status(if request.index == 2 { 500 } else { 200 })).await;
     let created =
@@ -139,18 +156,22 @@ async fn library_verifies(mut command: Command) {
     }
     fanfare.publish(json!({"type": "order.paid", "data": {"text": "¿Listo? 🎺 \"sí\" a/b\n<b>&amp;</b>"}})).await;
     let requests = receiver.received(FIVE.len() + 2).await;
-    let run: Vec<Value> = requests
-        .iter()
-        .map(|request| {
-            let headers: serde_json::Map<_, _> = request
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap())))
-                .collect();
-            json!({"headers": headers, "body": std::str::from_utf8(&request.body).unwrap()})
-        })
-        .collect();
-    let input = json!({"secret": created["secret"], "requests": run}).to_string();
+    verified(command, &created["secret"], &run_of(&requests)).await;
+}
+
+/// What was received, as the verifying scripts read it.
+pub(crate) fn run_of(requests: &[Received]) -> Vec<Value> {
+    let shown = |request: &Received| {
+        let headers: serde_json::Map<_, _> =
+            request.headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap()))).collect();
+        json!({"headers": headers, "body": std::str::from_utf8(&request.body).unwrap()})
+    };
+    requests.iter().map(shown).collect()
+}
+
+/// Runs a verifying script, which must find every request right and every changed one wrong.
+pub(crate) async fn verified(mut command: Command, secret: &Value, run: &[Value]) {
+    let input = json!({"secret": secret, "requests": run}).to_string();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input.as_bytes()).await.unwrap();
@@ -158,17 +179,22 @@ async fn library_verifies(mut command: Command) {
     let output = child.wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert_eq!(said.trim(), format!("verified {}, refused {} changed", requests.len(), requests.len()));
+    assert_eq!(said.trim(), format!("verified {}, refused {} changed", run.len(), run.len()));
+}
+
+/// The script that verifies with the npm library, under a name of its own: tests that run at the same time need one each.
+pub(crate) fn node_verifier(name: &str) -> Command {
+    // Node looks for modules beside the script, so the script stands beside the installed ones.
+    let script = target().join("../tools/node").join(name);
+    std::fs::copy(root().join("tests/clients/node/verify.mjs"), &script).unwrap();
+    let mut node = Command::new("node");
+    node.arg(script);
+    node
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn standardwebhooks_for_node_verifies_every_delivery_of_a_run() {
-    let mut node = Command::new("node");
-    // Node looks for modules beside the script, so the script stands beside the installed ones.
-    let installed = target().join("../tools/node");
-    std::fs::copy(root().join("tests/clients/node/verify.mjs"), installed.join("verify.mjs")).unwrap();
-    node.arg(installed.join("verify.mjs"));
-    library_verifies(node).await;
+    library_verifies(node_verifier("verify.mjs")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,8 @@ pub(crate) enum Act {
     Deleted,
     /// A webhook's secret was read.
     SecretRead,
+    /// A webhook's secret was rotated.
+    SecretRotated,
     /// A test delivery was asked for.
     Tested,
     /// A delivery was asked for again.
@@ -28,6 +30,7 @@ impl Act {
             Act::Updated => "webhook.updated",
             Act::Deleted => "webhook.deleted",
             Act::SecretRead => "webhook.secret_read",
+            Act::SecretRotated => "webhook.secret_rotated",
             Act::Tested => "webhook.tested",
             Act::Retried => "delivery.retried",
         }

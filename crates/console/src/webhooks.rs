@@ -6,6 +6,7 @@ pub(crate) mod delete;
 pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod read;
+pub(crate) mod rotate;
 pub(crate) mod secret;
 pub(crate) mod stored;
 pub(crate) mod target;

@@ -149,6 +149,7 @@ fn template(rng: &mut StdRng) -> Webhook {
         timeout: AttemptTimeout::default(),
         secret: key.seal("not looked at", "", rng),
         secret_last4: "k at".to_owned(),
+        previous_secret: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

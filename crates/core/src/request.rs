@@ -26,10 +26,11 @@ pub const USER_AGENT_VALUE: &str = concat!("Fanfare/", env!("CARGO_PKG_VERSION")
 pub const MASK: &str = "***";
 
 /// The headers that are Fanfare's: those that [`RequestTemplate::headers`] can set.
-const MAX_SET: usize = 11;
+const MAX_SET: usize = 12;
 
 const X_WEBHOOK_EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const X_WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
+const X_WEBHOOK_SIGNATURE_PREVIOUS: HeaderName = HeaderName::from_static("x-webhook-signature-previous");
 const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 const X_WEBHOOK_PAYLOAD_VERSION: HeaderName = HeaderName::from_static("x-webhook-payload-version");
 const X_WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
@@ -38,11 +39,22 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// What every request to one webhook has in common, prepared once: its opened secret and headers.
+/// The secret before the last rotation, prepared.
+#[derive(Clone, Debug)]
+pub struct PreviousSigning {
+    /// The prepared secret.
+    pub key: SigningKey,
+    /// Requests made before this time carry its signatures too.
+    pub until: Timestamp,
+}
+
+/// What every request to one webhook has in common, prepared once: its opened secrets and headers.
 #[derive(Clone, Debug)]
 pub struct RequestTemplate {
     /// The prepared signing secret.
     pub signing: SigningKey,
+    /// The secret before the last rotation; used while its overlap lasts.
+    pub previous: Option<PreviousSigning>,
     /// The webhook's own headers, opened: at most [`MAX_OWN_HEADERS`] that [`check_own_header`] returned.
     pub own_headers: Arc<[(HeaderName, HeaderValue)]>,
     /// The shape of its bodies.
@@ -69,10 +81,18 @@ pub struct RequestParts<'a> {
 impl RequestTemplate {
     /// All headers of one attempt but `Host` and `Content-Length`, which the HTTP client sets.
     ///
-    /// The signatures are computed here: they cover the time of this very attempt.
+    /// The signatures are computed here: they cover the time of this very attempt. While a rotation's overlap lasts,
+    /// `webhook-signature` is that of the new secret and, after a space, that of the old one; a receiver that knows either
+    /// verifies.
     pub fn headers(&self, parts: &RequestParts<'_>) -> HeaderMap {
         let key = parts.key.to_string();
-        let standard_signature = self.signing.standard_signature(&key, parts.at, parts.body);
+        let previous =
+            self.previous.as_ref().filter(|previous| parts.at < previous.until).map(|previous| &previous.key);
+        let mut standard_signature = self.signing.standard_signature(&key, parts.at, parts.body);
+        if let Some(previous) = previous {
+            standard_signature.push(' ');
+            standard_signature.push_str(&previous.standard_signature(&key, parts.at, parts.body));
+        }
         let key = text(key);
         let own = &self.own_headers[..self.own_headers.len().min(MAX_OWN_HEADERS)];
 
@@ -81,6 +101,9 @@ impl RequestTemplate {
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
         headers.insert(X_WEBHOOK_EVENT, text(parts.event_type.as_str().to_owned()));
         headers.insert(X_WEBHOOK_SIGNATURE, text(self.signing.body_signature(parts.body)));
+        if let Some(previous) = previous {
+            headers.insert(X_WEBHOOK_SIGNATURE_PREVIOUS, text(previous.body_signature(parts.body)));
+        }
         headers.insert(X_IDEMPOTENCY_KEY, key.clone());
         headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(self.payload_version.as_str()));
         headers.insert(X_WEBHOOK_ATTEMPT, HeaderValue::from(parts.attempt));
@@ -126,6 +149,7 @@ mod tests {
         let secret = Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()).unwrap();
         RequestTemplate {
             signing: SigningKey::new(&secret),
+            previous: None,
             own_headers: own.iter().map(|(name, value)| check_own_header(name, value).unwrap()).collect(),
             payload_version: PayloadVersion::V2,
         }
@@ -180,6 +204,54 @@ mod tests {
         let test = template.headers(&RequestParts { test: true, ..parts });
         assert_eq!(test["x-webhook-test"], "true");
         assert_eq!(test["x-webhook-signature"], template.headers(&parts)["x-webhook-signature"]);
+    }
+
+    #[test]
+    fn both_secrets_sign_until_the_overlap_ends_and_then_the_new_one_alone() {
+        #[derive(serde::Deserialize)]
+        struct Vector {
+            secret: String,
+            body: String,
+            x_webhook_signature: String,
+            webhook_id: String,
+            webhook_timestamp: i64,
+            webhook_signature: String,
+        }
+        let vectors: Vec<Vector> = serde_json::from_str(include_str!("../vectors/signatures.json")).unwrap();
+        let event_type = EventType::new("order.paid").unwrap();
+        let key = |vector: &Vector| SigningKey::new(&Secret::new(vector.secret.clone()).unwrap());
+        let mut seen = 0;
+        for (old, new) in vectors.iter().flat_map(|old| vectors.iter().map(move |new| (old, new))) {
+            // Some vectors sign under ids of other libraries, which no request of ours has.
+            let Ok(id) = new.webhook_id.parse() else { continue };
+            seen += 1;
+            let at = Timestamp::from_seconds(new.webhook_timestamp);
+            let millisecond = std::time::Duration::from_millis(1);
+            let with = |until| RequestTemplate {
+                signing: key(new),
+                previous: Some(PreviousSigning { key: key(old), until }),
+                ..template(&[])
+            };
+            let parts = RequestParts { at, key: id, ..parts(&event_type, new.body.as_bytes()) };
+
+            let during = with(at.after(millisecond)).headers(&parts);
+            assert_eq!(during["x-webhook-signature"], new.x_webhook_signature);
+            assert_eq!(during["x-webhook-signature-previous"], key(old).body_signature(parts.body));
+            let previous = key(old).standard_signature(&new.webhook_id, at, parts.body);
+            assert_eq!(during["webhook-signature"], format!("{} {previous}", new.webhook_signature));
+            if (&old.body, &old.webhook_id, old.webhook_timestamp)
+                == (&new.body, &new.webhook_id, new.webhook_timestamp)
+            {
+                assert_eq!(during["x-webhook-signature-previous"], old.x_webhook_signature);
+                assert_eq!(previous, old.webhook_signature);
+            }
+
+            let after = with(at).headers(&parts);
+            assert_eq!(after["x-webhook-signature"], new.x_webhook_signature);
+            assert_eq!(after["webhook-signature"], new.webhook_signature);
+            assert!(!after.contains_key("x-webhook-signature-previous"));
+        }
+        assert!(seen > vectors.len(), "the vectors have ids of ours, under more than one secret");
     }
 
     #[test]

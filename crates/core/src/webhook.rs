@@ -81,6 +81,15 @@ pub struct OwnHeader {
     pub value: Sealed,
 }
 
+/// A secret that a rotation has replaced, and that signs beside the new one for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousSecret {
+    /// The secret, sealed with the context [`Webhook::previous_secret_context`].
+    pub sealed: Sealed,
+    /// Until when it signs: requests made at this time or later are signed with the new secret alone.
+    pub until: Timestamp,
+}
+
 /// A webhook as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhook {
@@ -119,6 +128,9 @@ pub struct Webhook {
     pub secret: Sealed,
     /// The last four characters of the secret, which reads show.
     pub secret_last4: String,
+    /// The secret before the last rotation; its overlap may be over. Boxed, since hardly any webhook has one at a time.
+    #[serde(default)]
+    pub previous_secret: Option<Box<PreviousSecret>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When its owner last changed it.
@@ -129,6 +141,21 @@ impl Webhook {
     /// What the secret of webhook `id` is sealed for.
     pub fn secret_context(id: WebhookId) -> String {
         format!("webhook/{id}/secret")
+    }
+
+    /// What the replaced secret of webhook `id` is sealed for: another context, so that neither can stand in for the other.
+    pub fn previous_secret_context(id: WebhookId) -> String {
+        format!("webhook/{id}/previous-secret")
+    }
+
+    /// The replaced secret, while it still signs at `now`.
+    pub fn previous_secret_at(&self, now: Timestamp) -> Option<&PreviousSecret> {
+        self.previous_secret.as_deref().filter(|previous| now < previous.until)
+    }
+
+    /// Forgets a replaced secret that signs no more: what is of no use is not kept.
+    pub fn drop_previous_secret(&mut self, now: Timestamp) {
+        self.previous_secret.take_if(|previous| previous.until <= now);
     }
 
     /// What the header `name` (lowercase) of webhook `id` is sealed for.

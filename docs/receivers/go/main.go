@@ -30,10 +30,12 @@ func mac(key []byte, parts ...[]byte) []byte {
 	return sum.Sum(nil)
 }
 
-// X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text.
+// X-Webhook-Signature: hex HMAC-SHA256 of the raw body, keyed with the secret as text. While a secret is being rotated, the
+// old one signs in X-Webhook-Signature-Previous.
 func verifyBody(header http.Header, body []byte) bool {
-	expected := hex.EncodeToString(mac([]byte(secret), body))
-	return hmac.Equal([]byte(expected), []byte(header.Get("X-Webhook-Signature")))
+	expected := []byte(hex.EncodeToString(mac([]byte(secret), body)))
+	return hmac.Equal(expected, []byte(header.Get("X-Webhook-Signature"))) ||
+		hmac.Equal(expected, []byte(header.Get("X-Webhook-Signature-Previous")))
 }
 
 // webhook-signature (Standard Webhooks): covers the id and the time too, so that an old request cannot be replayed.

@@ -56,8 +56,11 @@ pub(crate) async fn create(
     store(&api, &made.webhook).await?;
     audit::line(&caller, audit::Act::Created, made.webhook.id);
     let location = format!("/v1/webhooks/{}", made.webhook.id);
-    let created =
-        Created { webhook: WebhookView::new(&made.webhook, None), secret: made.secret.expose().to_owned(), warnings };
+    let created = Created {
+        webhook: WebhookView::new(&made.webhook, None, api.clock.now()),
+        secret: made.secret.expose().to_owned(),
+        warnings,
+    };
     let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(created)).into_response())
 }
@@ -118,6 +121,7 @@ fn make(
         timeout: fields.timeout.merged(&Default::default()),
         secret: key.seal(secret.expose(), &Webhook::secret_context(id), &mut rng),
         secret_last4: secret.last4().to_owned(),
+        previous_secret: None,
         created_at: now,
         updated_at: now,
     };

@@ -36,8 +36,18 @@ const SETTABLE: [&str; 10] = [
     "secret",
 ];
 /// What reads show beside that.
-const READ_ONLY: [&str; 9] =
-    ["id", "state", "paused_at", "paused_reason", "secret_last4", "created_at", "updated_at", "warnings", "project"];
+const READ_ONLY: [&str; 10] = [
+    "id",
+    "state",
+    "paused_at",
+    "paused_reason",
+    "secret_last4",
+    "previous_secret_until",
+    "created_at",
+    "updated_at",
+    "warnings",
+    "project",
+];
 /// What a webhook is going to have. Refused for now: a field that is taken and does nothing would be a promise broken.
 const NOT_YET: [&str; 8] = [
     "filter",
@@ -143,7 +153,9 @@ impl WebhookFields {
             "retry_schedule" => self.retry_schedule = take(value, &at, wrong, retry_schedule),
             "timeout_seconds" => self.timeout = take(value, &at, wrong, timeout),
             "secret" if purpose == Purpose::Create => self.secret = take(value, &at, wrong, secret),
-            "secret" => wrong.at(at, "cannot be changed; rotating a secret is not available yet"),
+            "secret" => {
+                wrong.at(at, "cannot be changed; POST …/rotate-secret replaces it, and lets both sign for a while");
+            }
             name if NOT_YET.contains(&name) => wrong.at(at, "is not available yet"),
             name if READ_ONLY.contains(&name) => wrong.at(at, "is read-only"),
             name => wrong.unknown(at, name, &SETTABLE),
@@ -206,6 +218,10 @@ fn timeout(value: &Value) -> Result<AttemptTimeout, String> {
     timeout.ok_or_else(|| format!("must be {}", AttemptTimeout::ALLOWED))
 }
 
-fn secret(value: &Value) -> Result<Secret, String> {
+/// A user's own signing secret.
+///
+/// # Errors
+/// In words, when it is not as secrets are; never with the value.
+pub(crate) fn secret(value: &Value) -> Result<Secret, String> {
     Secret::new(text(value)?.to_owned()).map_err(|error| error.to_string())
 }

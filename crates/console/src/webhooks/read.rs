@@ -56,5 +56,5 @@ pub(crate) async fn list(
 
 fn view(api: &Api, served: &ServedWebhook) -> WebhookView {
     let health = api.console.registry.health(served.webhook.id);
-    WebhookView::new(&served.webhook, health.as_ref().map(|served| &served.health))
+    WebhookView::new(&served.webhook, health.as_ref().map(|served| &served.health), api.clock.now())
 }

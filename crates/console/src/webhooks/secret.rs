@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use fanfare_core::api_key::Scope;
+use fanfare_core::seal::SealingKey;
 use fanfare_core::webhook::Webhook;
 use fanfare_http::Problem;
 use http::{HeaderMap, header};
@@ -32,12 +33,19 @@ pub(crate) async fn secret(
     let caller = api.caller(&headers, Scope::Manage).await?;
     let served = api.webhook(caller.project(), &id).await?;
     let id = served.webhook.id;
-    let opened = api.console.key.open(&served.webhook.secret, &Webhook::secret_context(id));
-    let secret = opened.map_err(|error| {
-        tracing::error!(webhook = %id, %error, "a webhook's secret cannot be opened");
-        Problem::internal()
-    })?;
+    let secret = open(&api.console.key, &served.webhook)?;
     // Written before the secret is shown: who has it is in the log.
     audit::line(&caller, audit::Act::SecretRead, id);
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(Shown { secret })).into_response())
+}
+
+/// Opens the secret that a webhook signs with.
+///
+/// # Errors
+/// 500 when it does not open; the cause goes to the log.
+pub(crate) fn open(key: &SealingKey, webhook: &Webhook) -> Result<String, Problem> {
+    key.open(&webhook.secret, &Webhook::secret_context(webhook.id)).map_err(|error| {
+        tracing::error!(webhook = %webhook.id, %error, "a webhook's secret cannot be opened");
+        Problem::internal()
+    })
 }

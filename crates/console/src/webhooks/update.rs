@@ -93,7 +93,7 @@ pub(crate) async fn change(
             activate::journal(api, id).await?;
         }
         let health = stored::health(store, id).await.map_err(|error| Problem::unavailable(&error))?;
-        return Ok(WebhookView::new(&changed, health.as_ref().map(|(health, _)| health)));
+        return Ok(WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), api.clock.now()));
     }
     Err(contended("webhook"))
 }
@@ -121,10 +121,12 @@ fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Times
         timeout: fields.timeout.merged(&current.timeout),
         secret: current.secret.clone(),
         secret_last4: current.secret_last4.clone(),
+        previous_secret: current.previous_secret.clone(),
         created_at: current.created_at,
         updated_at: current.updated_at,
     };
     if changed != *current {
+        changed.drop_previous_secret(now);
         changed.updated_at = now;
     }
     Ok(changed)

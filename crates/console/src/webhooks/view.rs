@@ -30,13 +30,14 @@ pub(crate) struct WebhookView {
     retry_schedule: RetrySchedule,
     timeout_seconds: u64,
     secret_last4: String,
+    previous_secret_until: Option<Timestamp>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl WebhookView {
-    /// A webhook with its health, if there is a record of it.
-    pub(crate) fn new(webhook: &Webhook, health: Option<&Health>) -> Self {
+    /// A webhook at this time, with its health, if there is a record of it.
+    pub(crate) fn new(webhook: &Webhook, health: Option<&Health>, now: Timestamp) -> Self {
         let pause = pause(webhook, health);
         Self {
             id: webhook.id,
@@ -53,6 +54,7 @@ impl WebhookView {
             retry_schedule: webhook.retry_schedule.clone(),
             timeout_seconds: webhook.timeout.as_seconds(),
             secret_last4: webhook.secret_last4.clone(),
+            previous_secret_until: webhook.previous_secret_at(now).map(|previous| previous.until),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
         }

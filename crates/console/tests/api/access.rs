@@ -32,6 +32,7 @@ async fn every_route_needs_a_key_with_its_scope() {
         ("POST", format!("/v1/webhooks/{webhook}/test")),
         ("POST", format!("/v1/webhooks/{webhook}/activate")),
         ("GET", format!("/v1/webhooks/{webhook}/secret")),
+        ("POST", format!("/v1/webhooks/{webhook}/rotate-secret")),
         ("POST", format!("/v1/deliveries/{delivery}/retry")),
     ];
     for (method, path) in &manage {
@@ -53,6 +54,7 @@ async fn what_belongs_to_another_project_is_not_there() {
         ("POST", format!("/v1/webhooks/{webhook}/test")),
         ("POST", format!("/v1/webhooks/{webhook}/activate")),
         ("GET", format!("/v1/webhooks/{webhook}/secret")),
+        ("POST", format!("/v1/webhooks/{webhook}/rotate-secret")),
         ("GET", "/v1/events/order-1".to_owned()),
         ("GET", format!("/v1/deliveries/{delivery}")),
         ("POST", format!("/v1/deliveries/{delivery}/retry")),
@@ -84,7 +86,6 @@ async fn ids_that_are_none_and_later_routes_are_not_there_and_methods_are_named(
         "/v1/projects".to_owned(),
         "/v1/api-keys".to_owned(),
         "/v1/tail".to_owned(),
-        format!("/v1/webhooks/{webhook}/rotate-secret"),
     ] {
         assert_eq!(world.get(&path).await.status, 404, "{path}");
     }

@@ -63,6 +63,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
         "retry_schedule": [1, 60],
         "timeout_seconds": 30,
         "secret_last4": &secret[secret.len() - 4..],
+        "previous_secret_until": null,
         "created_at": shown["created_at"],
         "updated_at": shown["created_at"],
     });

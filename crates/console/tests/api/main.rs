@@ -10,6 +10,7 @@ mod deliveries;
 mod events;
 mod read;
 mod retry;
+mod rotate;
 mod tampered;
 mod test_delivery;
 mod update;

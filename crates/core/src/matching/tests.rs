@@ -36,6 +36,7 @@ fn webhook(number: u8, project: &str, events: &[&str], source: Option<&str>) -> 
         timeout: AttemptTimeout::default(),
         secret: key.seal("irrelevant", "", &mut StdRng::seed_from_u64(0)),
         secret_last4: "vant".to_owned(),
+        previous_secret: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

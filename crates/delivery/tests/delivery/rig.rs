@@ -113,6 +113,7 @@ impl Rig {
             timeout: AttemptTimeout::from_seconds(30).unwrap(),
             secret: self.key.seal(secret.expose(), &Webhook::secret_context(id), &mut rand::rng()),
             secret_last4: secret.last4().to_owned(),
+            previous_secret: None,
             created_at: self.clock.now(),
             updated_at: self.clock.now(),
         };

@@ -11,8 +11,8 @@ use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use fanfare_core::matching::MatchIndex;
 use fanfare_core::ports::config_store::{Change, Changes, Group, Key, Record, Revision};
 use fanfare_core::ports::{StoreError, StoreErrorKind};
-use fanfare_core::request::{RequestTemplate, check_own_header};
-use fanfare_core::seal::SealingKey;
+use fanfare_core::request::{PreviousSigning, RequestTemplate, check_own_header};
+use fanfare_core::seal::{Sealed, SealingKey};
 use fanfare_core::secret::Secret;
 use fanfare_core::signature::SigningKey;
 use fanfare_core::webhook::Webhook;
@@ -194,8 +194,15 @@ impl View {
 fn open_template(webhook: &Webhook, key: &SealingKey) -> Result<RequestTemplate, RegistryError> {
     let refused = |source| RegistryError::Seal { webhook: webhook.id, source };
     let corrupt = |what: String| StoreError::new(StoreErrorKind::Corrupt, "read a webhook record", what);
-    let secret = key.open(&webhook.secret, &Webhook::secret_context(webhook.id)).map_err(refused)?;
-    let secret = Secret::new(secret).map_err(|error| corrupt(error.to_string()))?;
+    let signing = |sealed: &Sealed, context: &str| {
+        let secret = key.open(sealed, context).map_err(refused)?;
+        let secret = Secret::new(secret).map_err(|error| corrupt(error.to_string()))?;
+        Ok::<_, RegistryError>(SigningKey::new(&secret))
+    };
+    let previous = webhook.previous_secret.as_ref().map(|previous| {
+        let key = signing(&previous.sealed, &Webhook::previous_secret_context(webhook.id))?;
+        Ok::<_, RegistryError>(PreviousSigning { key, until: previous.until })
+    });
     let mut own_headers = Vec::with_capacity(webhook.headers.len());
     for header in &webhook.headers {
         let context = Webhook::header_context(webhook.id, &header.name);
@@ -203,7 +210,8 @@ fn open_template(webhook: &Webhook, key: &SealingKey) -> Result<RequestTemplate,
         own_headers.push(check_own_header(&header.name, &value).map_err(|error| corrupt(error.to_string()))?);
     }
     Ok(RequestTemplate {
-        signing: SigningKey::new(&secret),
+        signing: signing(&webhook.secret, &Webhook::secret_context(webhook.id))?,
+        previous: previous.transpose()?,
         own_headers: own_headers.into(),
         payload_version: webhook.payload_version,
     })

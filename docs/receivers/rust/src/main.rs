@@ -20,9 +20,14 @@ fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-/// `X-Webhook-Signature`: hex HMAC-SHA256 of the raw body, keyed with the secret as text.
+/// `X-Webhook-Signature`: hex HMAC-SHA256 of the raw body, keyed with the secret as text. While a secret is being rotated, the
+/// old one signs in `X-Webhook-Signature-Previous`.
 fn verify_body(secret: &str, headers: &HeaderMap, body: &[u8]) -> Option<()> {
-    let sent = header(headers, "x-webhook-signature");
+    let names = ["x-webhook-signature", "x-webhook-signature-previous"];
+    names.iter().find_map(|name| verify_one(secret, header(headers, name), body))
+}
+
+fn verify_one(secret: &str, sent: &str, body: &[u8]) -> Option<()> {
     let bytes = (0..sent.len()).step_by(2).map(|at| u8::from_str_radix(sent.get(at..at + 2)?, 16).ok());
     let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
     // `verify_slice` compares in constant time.

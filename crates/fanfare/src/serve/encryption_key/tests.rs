@@ -35,6 +35,7 @@ async fn store_a_webhook(store: &Arc<dyn ConfigStore>, key: &SealingKey) {
         timeout: Default::default(),
         secret: key.seal("a secret of ours", &Webhook::secret_context(id), &mut rand::rng()),
         secret_last4: "ours".to_owned(),
+        previous_secret: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     };
