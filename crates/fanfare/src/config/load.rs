@@ -10,7 +10,7 @@ use super::Config;
 use super::environment::{self, Environment};
 use super::file;
 use super::options::{self, Options};
-use super::problem::{Origin, Problem, Problems};
+use super::problem::{Origin, Problem, Problems, Shown};
 use super::ranges;
 
 /// An option and its value as text: how the environment and the command line set options.
@@ -84,8 +84,14 @@ impl Layers<'_> {
     fn lay_text(&mut self, setting: Setting, problems: &mut Vec<Problem>) {
         let Setting { path, text, origin } = setting;
         let Some(default) = self.options.default_of(&path) else {
-            let nearest = self.options.nearest(&path);
-            problems.push(Problem::Unknown { origin, name: path, nearest });
+            let value = Shown::Plainly(text);
+            problems.push(match self.options.first_of_section(&path) {
+                Some(first) => {
+                    let allowed = format!("it is a section: name one of its options, such as {first}");
+                    Problem::Value { origin, option: path, value, allowed }
+                }
+                None => Problem::Unknown { origin, nearest: self.options.nearest(&path), name: path },
+            });
             return;
         };
         match environment::value_of(&path, &text, default) {

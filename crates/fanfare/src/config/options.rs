@@ -42,6 +42,11 @@ impl Options {
         self.sections.iter().any(|section| section == path)
     }
 
+    /// The first option of a section, as an example of what it has; `None` if there is no such section.
+    pub(super) fn first_of_section(&self, path: &str) -> Option<&str> {
+        self.paths().find(|option| option.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    }
+
     /// The paths of all options.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
         self.leaves.keys().map(String::as_str)
@@ -58,29 +63,36 @@ impl Options {
         let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
         let written = last(path);
         let candidates = self.paths().chain(self.sections.iter().map(String::as_str));
-        most_like(candidates, path.len(), |candidate| {
-            let whole = strsim::damerau_levenshtein(candidate, path);
-            whole.min(strsim::damerau_levenshtein(&last(candidate), &written) + 1)
+        most_like(candidates, |candidate| {
+            let whole = likeness(candidate, path, path.len());
+            let name = likeness(&last(candidate), &written, written.len());
+            whole.into_iter().chain(name.map(|differing| differing + 1)).min()
         })
     }
 
     /// The environment variable whose name is most like `name`, if one is like it at all.
     pub(super) fn nearest_variable(&self, name: &str) -> Option<String> {
         let variables: Vec<String> = self.paths().map(variable).chain([super::environment::FILE.to_owned()]).collect();
-        let candidates = variables.iter().map(String::as_str);
         // The prefix is common to all and says nothing.
-        most_like(candidates, name.len().saturating_sub(8), |candidate| strsim::damerau_levenshtein(candidate, name))
+        let length = name.len().saturating_sub("FANFARE_".len());
+        most_like(variables.iter().map(String::as_str), |candidate| likeness(candidate, name, length))
     }
 }
 
-/// Up to one letter in three may differ, and two in short names.
+/// The candidate with the fewest differing letters, of those that are like it at all.
 fn most_like<'a>(
     candidates: impl Iterator<Item = &'a str>,
-    length: usize,
-    distance: impl Fn(&str) -> usize,
+    likeness: impl Fn(&str) -> Option<usize>,
 ) -> Option<String> {
-    let nearest = candidates.map(|candidate| (distance(candidate), candidate)).min()?;
-    (nearest.0 <= (length / 3).max(2)).then(|| nearest.1.to_owned())
+    let alike = candidates.filter_map(|candidate| Some((likeness(candidate)?, candidate)));
+    alike.min().map(|(_, candidate)| candidate.to_owned())
+}
+
+/// How many letters differ, unless they are too many for a slip: up to one in three of the `length` that says something may
+/// differ, and two in short names.
+fn likeness(candidate: &str, written: &str, length: usize) -> Option<usize> {
+    let differing = strsim::damerau_levenshtein(candidate, written);
+    (differing <= (length / 3).max(2)).then_some(differing)
 }
 
 /// The environment variable of an option.
@@ -159,7 +171,9 @@ mod tests {
         ] {
             assert_eq!(options.nearest(written).as_deref(), Some(meant), "{written}");
         }
-        assert_eq!(options.nearest("colour_of_the_bike_shed"), None);
+        for nonsense in ["colour_of_the_bike_shed", "delivery.workrs", "delivery.colours"] {
+            assert_eq!(options.nearest(nonsense), None, "{nonsense}");
+        }
         assert_eq!(options.nearest_variable("FANFARE_API_KYE").as_deref(), Some("FANFARE_API_KEY"));
         assert_eq!(options.nearest_variable("FANFARE_XYZ"), None);
     }

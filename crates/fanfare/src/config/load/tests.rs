@@ -85,6 +85,14 @@ fn an_unknown_variable_or_option_is_refused_with_the_nearest_right_name() {
 }
 
 #[test]
+fn a_section_in_place_of_an_option_is_told_with_an_example() {
+    assert_eq!(
+        problems(&[], vec![Setting::flag("--set", "server", "5")]),
+        ["command line, --set: server = 5: it is a section: name one of its options, such as server.body_timeout"]
+    );
+}
+
+#[test]
 fn a_value_that_is_none_is_told_with_option_value_and_what_is_allowed() {
     assert_eq!(
         problems(&[("FANFARE_LISTEN", "8080"), ("FANFARE_EGRESS_ALLOW", "::1, lan")], Vec::new()),
