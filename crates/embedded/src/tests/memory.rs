@@ -6,10 +6,11 @@ use std::time::Duration;
 use fanfare_core::delivery::{End, Place as Stand};
 use fanfare_core::ids::Hop;
 use fanfare_core::ports::DeliveryQueue;
-use fanfare_core::ports::delivery_queue::{BringForward, Settling};
+use fanfare_core::ports::dedup::Claim;
+use fanfare_core::ports::delivery_queue::{BringForward, Push, QueueDepth, Settling};
 use fanfare_testkit::conformance::Harness;
 use fanfare_testkit::conformance::fixtures::{
-    due_in, ended, events, lease, lease_one, nothing_else, push, soon, waits, webhook,
+    delivery, due_in, ended, events, gated, lease, lease_one, nothing_else, push, soon, waits, webhook,
 };
 
 use super::harness::{Busy, Ordinary, Tiny, ports};
@@ -100,4 +101,57 @@ async fn nobody_leases_a_delivery_while_it_is_being_brought_forward() {
     assert_eq!(soon(forwarding).await.unwrap().unwrap(), BringForward::Ready(Hop(1)));
     assert_eq!(lease_one(&all).await.delivery.header.hop, Hop(1));
     nothing_else(&harness, &all).await;
+}
+
+/// One row is all there is of a delivery, so what is marked as ended stands nowhere any more.
+#[tokio::test]
+async fn what_is_marked_as_ended_leaves_the_queue() {
+    let harness = Ordinary::start().await;
+    let engine = ports(harness.place().open());
+    let in_memory = push(&harness, &engine, webhook(1), "ready", Stand::Ready).await.header.id;
+    let behind = push(&harness, &engine, webhook(1), "gated", gated()).await.header.id;
+    let leased = push(&harness, &engine, webhook(1), "leased", Stand::Ready).await.header.id;
+    let held = lease(&engine, 2).await;
+    engine.queue.abandon(&held[0]).await.unwrap();
+    for id in [in_memory, behind, leased] {
+        engine.dedup.complete(id, End::Discarded, Duration::from_secs(60)).await.unwrap();
+    }
+    nothing_else(&harness, &engine).await;
+    assert_eq!(engine.queue.depth().await.unwrap(), QueueDepth::default());
+    let late = engine.queue.settle(&held[1], ended(&harness, End::Delivered)).await.unwrap();
+    assert_eq!(late, Settling::Superseded);
+}
+
+/// A worker that gives a lease back has not sent; one that froze may be sending still.
+#[tokio::test]
+async fn giving_back_ends_ones_own_claim_and_no_other() {
+    const LONG: Duration = Duration::from_secs(3600);
+    let harness = Ordinary::start().await;
+    let engine = ports(harness.place().open());
+    let id = push(&harness, &engine, webhook(1), "order-1", Stand::Ready).await.header.id;
+    let claim = || engine.dedup.claim(id, Hop(0), LONG);
+    let first = lease_one(&engine).await;
+    assert_eq!(claim().await.unwrap(), Claim::Claimed);
+    engine.queue.abandon(&first).await.unwrap();
+    lease_one(&engine).await;
+    assert_eq!(claim().await.unwrap(), Claim::Claimed);
+
+    harness.pass(harness.lease_time()).await;
+    let third = lease_one(&engine).await;
+    assert_eq!(claim().await.unwrap(), Claim::Busy);
+    engine.queue.abandon(&third).await.unwrap();
+    lease_one(&engine).await;
+    assert_eq!(claim().await.unwrap(), Claim::Busy);
+}
+
+#[tokio::test]
+async fn a_long_gate_is_discarded_to_its_end() {
+    let harness = Ordinary::start().await;
+    let engine = ports(harness.place().open());
+    let now = harness.clock().now();
+    let pushes =
+        (0..2500).map(|number| Push { delivery: delivery(webhook(1), &number.to_string(), now), place: gated() });
+    assert_eq!(engine.queue.push(pushes.collect(), Vec::new()).await.unwrap(), 2500);
+    assert_eq!(engine.queue.discard(webhook(1)).await.unwrap(), 2500);
+    assert_eq!(engine.queue.depth().await.unwrap(), QueueDepth::default());
 }
