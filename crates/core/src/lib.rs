@@ -11,6 +11,7 @@ pub mod clock;
 pub mod delivery;
 pub mod egress;
 pub mod event;
+pub mod filter;
 pub mod health;
 pub mod ids;
 pub mod journal;

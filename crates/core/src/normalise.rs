@@ -17,7 +17,7 @@ use bytes::Bytes;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use pointer::string_at;
 pub(crate) use scan::Scanner;
-pub(crate) use walk::skip;
+pub(crate) use walk::{Container, Visitor, skip, walk};
 
 /// The deepest nesting of arrays and objects that is accepted.
 pub const MAX_DEPTH: usize = 64;

@@ -197,6 +197,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Reads one character of a string, as it is or escaped. `None` at the text's end or a broken escape.
+    pub(crate) fn character(&mut self) -> Option<char> {
+        if self.peek()? == b'\\' {
+            return self.escape().ok().map(|escape| escape.character);
+        }
+        let character = self.text.get(self.at..)?.chars().next()?;
+        self.at += character.len_utf8();
+        Some(character)
+    }
+
     /// Steps over the string whose opening quote is at the cursor; lone surrogates pass.
     pub(crate) fn skip_string(&mut self) -> Result<(), Fault> {
         self.bump();

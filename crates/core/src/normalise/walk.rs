@@ -26,6 +26,10 @@ pub(crate) trait Visitor {
     fn string(&mut self, scan: &mut Scanner<'_>) -> Result<(), Fault>;
     /// Steps over a number.
     fn number(&mut self, scan: &mut Scanner<'_>) -> Result<(), Fault>;
+    /// Steps over `true`, `false` or `null`, of which the first letter is at the cursor.
+    fn literal(&mut self, scan: &mut Scanner<'_>, word: &'static str) -> Result<(), Fault> {
+        scan.literal(word)
+    }
     /// An item or member of the innermost container ended before `at`.
     fn item(&mut self, at: usize);
     /// The innermost container ends; its bracket is at `at`.
@@ -38,9 +42,9 @@ pub(crate) fn walk(scan: &mut Scanner<'_>, visitor: &mut impl Visitor) -> Result
         match scan.peek() {
             Some(b'"') => visitor.string(scan)?,
             Some(b'-' | b'0'..=b'9') => visitor.number(scan)?,
-            Some(b't') => scan.literal("true")?,
-            Some(b'f') => scan.literal("false")?,
-            Some(b'n') => scan.literal("null")?,
+            Some(b't') => visitor.literal(scan, "true")?,
+            Some(b'f') => visitor.literal(scan, "false")?,
+            Some(b'n') => visitor.literal(scan, "null")?,
             Some(b'[') => {
                 visitor.open(Container::Array, scan.at())?;
                 scan.bump();
