@@ -28,7 +28,11 @@ function verifyStandard(headers, body) {
 
 createServer(async (request, response) => {
   const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
+  try {
+    for await (const chunk of request) chunks.push(chunk);
+  } catch {
+    return; // the sender broke off; uncaught, this would end the whole process
+  }
   const body = Buffer.concat(chunks); // the raw bytes: verify these, then parse
   // One of the two is enough.
   if (!verifyStandard(request.headers, body) || !verifyBody(request.headers, body)) {

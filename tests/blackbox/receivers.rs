@@ -61,10 +61,19 @@ impl Sample {
 
 pub(crate) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// Sends the five events through Fanfare to a sample, and a forged request past it.
+/// A sender that breaks off in the middle of a body: anybody can, and the receiver has to outlive it.
+async fn break_off(url: &str) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"POST / HTTP/1.1\r\nHost: sample\r\nContent-Length: 10\r\n\r\n{").await.unwrap();
+    connection.shutdown().await.unwrap();
+}
+
+/// Sends the five events through Fanfare to a sample, and past it a request that breaks off and a forged one.
 async fn verifies(command: Command) {
     let fanfare = Fanfare::start(&[]).await;
     let mut sample = Sample::start(command, SECRET).await;
+    break_off(&sample.url).await;
     let webhook = json!({"url": sample.url, "events": ["whatsapp.**"], "secret": SECRET});
     fanfare.create_webhook(webhook).await;
     for event_type in FIVE {
