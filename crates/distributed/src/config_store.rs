@@ -70,7 +70,7 @@ impl ConfigStore for Distributed {
 
 impl Distributed {
     fn subject(&self, key: &Key) -> String {
-        self.shared.names.key(key.group(), &key.to_string())
+        self.shared.names.record(key.group(), &key.to_string())
     }
 
     async fn find(&self, doing: &'static str, key: &Key) -> StoreResult<Option<Stored>> {

@@ -51,6 +51,12 @@ impl EventLog for Distributed {
     }
 }
 
+/// A claimed position, for tests that hold one beside a reader.
+#[cfg(test)]
+pub(crate) async fn claim_for_test(engine: &Distributed, partition: u16, token: u64) -> position::Claimed {
+    position::claim(engine, partition, token).await.expect("claimed")
+}
+
 /// An event from its message.
 fn event(doing: &'static str, headers: Option<&async_nats::HeaderMap>, data: Bytes) -> StoreResult<Event> {
     let attributes: EventHeader = described(doing, headers, EVENT)?;

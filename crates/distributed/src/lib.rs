@@ -88,7 +88,7 @@ impl Distributed {
         }
         let names = Names::new(&config.prefix, config.partitions, config.gate_partitions);
         let claims = Claims::new(&config.redis)?;
-        let context = connect::connect(config, &names, &clock).await?;
+        let context = Box::pin(connect::connect(config, &names, &clock)).await?;
         let failures = Failures::new();
         let shared = Shared {
             config: config.clone(),
@@ -121,7 +121,7 @@ impl Distributed {
         });
     }
 
-    /// Gives back every partition and waits until that is known.
+    /// Gives back every partition and waits until that is known. Leases end.
     pub async fn close(&self) {
         if let Err(running) = self.shared.tasks.stop(GRACE).await {
             tracing::warn!(
@@ -129,5 +129,7 @@ impl Distributed {
                 "partitions could not be given back in time; others take them over when they run out"
             );
         }
+        // They know the gates they come from, which know the engine.
+        self.shared.queue.forget_leases();
     }
 }

@@ -56,13 +56,15 @@ impl Names {
         format!("$KV.{}.{key}", self.bucket(group))
     }
 
-    /// The pattern of the records in a bucket. What the services share among themselves is in the second bucket, beside the
-    /// health records, and none of a watch's business.
+    /// The subject of a record. Records have a branch of their own in both buckets: what the services share among themselves
+    /// is in the second one beside it, and none of a watch's business.
+    pub(crate) fn record(&self, group: Group, key: &str) -> String {
+        self.key(group, &format!("record.{key}"))
+    }
+
+    /// The pattern of the records in a bucket.
     pub(crate) fn records(&self, group: Group) -> String {
-        match group {
-            Group::Config => self.key(group, ">"),
-            Group::State => self.key(group, "health.>"),
-        }
+        self.record(group, ">")
     }
 
     /// The pattern of all accepted events.

@@ -38,6 +38,25 @@ pub(crate) struct Queue {
     high_water: Mutex<Option<push::HighWater>>,
 }
 
+impl Queue {
+    /// Nothing is leased any more by this process.
+    pub(crate) fn forget_leases(&self) {
+        *self.leases.lock() = Leases::default();
+    }
+}
+
+/// Where tests cut an act of several steps off.
+#[cfg(test)]
+fn cut(engine: &Distributed, point: &'static str) -> StoreResult<()> {
+    engine.shared.faults.cut(point)
+}
+
+#[cfg(not(test))]
+#[allow(clippy::unnecessary_wraps, reason = "tests cut here")]
+fn cut(_: &Distributed, _: &'static str) -> StoreResult<()> {
+    Ok(())
+}
+
 #[async_trait]
 impl DeliveryQueue for Distributed {
     async fn push(&self, pushes: Vec<Push>, entries: Vec<JournalEntry>) -> StoreResult<usize> {

@@ -1,7 +1,11 @@
 //! The engine on real servers: the conformance suite, and what is this engine's own.
 
+mod bounds;
 mod faults;
 mod harness;
+mod sharing;
+mod starting;
+mod weather;
 
 pub(crate) use faults::Faults;
 

@@ -40,7 +40,7 @@ impl GroupWatch {
     }
 
     fn change(&self, sequence: u64, message: &Message) -> StoreResult<Option<Change>> {
-        let prefix = self.engine.shared.names.key(self.group, "");
+        let prefix = self.engine.shared.names.record(self.group, "");
         // A kind of record that this version does not know is none of its services' business.
         let Some(key) = message.subject.strip_prefix(&prefix).and_then(Key::parse) else { return Ok(None) };
         let removed = message.headers.as_ref().is_some_and(is_removal);

@@ -22,7 +22,7 @@ pub(super) struct Position {
 
 /// A position that is ours to move.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claimed {
+pub(crate) struct Claimed {
     pub(super) position: Position,
     /// Whether somebody had it before.
     pub(super) had_holder: bool,
@@ -30,7 +30,7 @@ pub(super) struct Claimed {
 }
 
 fn key(engine: &Distributed, partition: &str) -> String {
-    engine.shared.names.key(Group::State, &format!("position.{partition}"))
+    engine.shared.names.key(Group::State, &format!("position.events.{partition}"))
 }
 
 fn parse(doing: &'static str, stored: &Stored) -> StoreResult<Position> {
@@ -63,7 +63,7 @@ impl Claimed {
     ///
     /// # Errors
     /// `Lost` when somebody else has claimed it.
-    pub(super) async fn advance(&mut self, engine: &Distributed, partition: u16, sequence: u64) -> StoreResult<()> {
+    pub(crate) async fn advance(&mut self, engine: &Distributed, partition: u16, sequence: u64) -> StoreResult<()> {
         const DOING: &str = "advance a partition's position";
         let (names, subject) = (&engine.shared.names, key(engine, &partition.to_string()));
         let position = Position { sequence, ..self.position };

@@ -41,6 +41,8 @@ struct Request {
     messages: pull::Batch,
     /// When nothing of it had come yet.
     empty_at: Monotonic,
+    /// Until then the server ends it; if not, it has never heard of it, or has forgotten it.
+    ends: Monotonic,
 }
 
 struct Taken {
@@ -83,13 +85,14 @@ impl Puller {
                     None => self.consumer.insert(consumer(engine).await?),
                 };
                 let empty_at = clock.monotonic();
-                let messages = if self.found_nothing {
-                    consumer.batch().max_messages(1).expires(WAIT).messages().await
+                let timeout = engine.shared.config.nats.timeout.get();
+                let (messages, stands) = if self.found_nothing {
+                    (consumer.batch().max_messages(1).expires(WAIT).messages().await, WAIT + timeout)
                 } else {
-                    consumer.fetch().max_messages(max).messages().await
+                    (consumer.fetch().max_messages(max).messages().await, timeout)
                 };
                 let messages = messages.map_err(|error| unavailable(DOING, error.to_string()))?;
-                none.insert(Request { messages, empty_at })
+                none.insert(Request { messages, empty_at, ends: empty_at.after(stands) })
             }
         };
         loop {
@@ -98,7 +101,11 @@ impl Puller {
                 come = request.messages.next() => come,
                 () = clock.sleep(TICK) => {
                     request.empty_at = clock.monotonic();
-                    continue;
+                    if request.empty_at < request.ends {
+                        continue;
+                    }
+                    // A connection that broke has taken it along.
+                    None
                 }
             };
             match come {

@@ -11,7 +11,7 @@ use fanfare_core::ports::{Dedup, StoreError, StoreErrorKind, StoreResult};
 use fanfare_runtime::tasks::report;
 use futures_util::future::join_all;
 
-use super::encode;
+use super::{cut, encode};
 use crate::error::nats_error;
 use crate::{Distributed, journal};
 
@@ -47,7 +47,9 @@ pub(super) async fn push(engine: &Distributed, pushes: Vec<Push>, entries: &[Jou
         });
         let answers = engine.shared.store.publish_all(DOING, drafts.collect()).await?;
         new = answers.iter().filter(|answer| !answer.duplicate).count();
+        cut(engine, "after the deliveries")?;
         note(engine, &pushes).await;
+        cut(engine, "after the note")?;
     }
     if !entries.is_empty() {
         let drafts = entries.iter().map(|entry| journal::draft(engine, entry, None)).collect();

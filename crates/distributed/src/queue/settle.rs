@@ -16,6 +16,7 @@ use fanfare_core::ports::delivery_queue::{Lease, Settling};
 use fanfare_core::ports::{Dedup, StoreResult};
 use fanfare_runtime::tasks::report;
 
+use super::cut;
 use super::encode;
 use super::leases::{Held, Leased};
 use crate::{Distributed, journal};
@@ -104,17 +105,5 @@ async fn remove(engine: &Distributed, lease: &Lease, leased: &Leased) -> StoreRe
         Held::Gated { gate, sequence } => gate.remove(DOING, *sequence).await?,
     }
     engine.shared.queue.leases.lock().end(lease.token);
-    Ok(())
-}
-
-/// Where tests cut a settlement off.
-#[cfg(test)]
-fn cut(engine: &Distributed, point: &'static str) -> StoreResult<()> {
-    engine.shared.faults.cut(DOING, point)
-}
-
-#[cfg(not(test))]
-#[allow(clippy::unnecessary_wraps, reason = "tests cut here")]
-fn cut(_: &Distributed, _: &'static str) -> StoreResult<()> {
     Ok(())
 }

@@ -15,14 +15,14 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// The next settlement does not get past that point.
+    /// No settlement and no push gets past that point.
     pub(crate) fn plan(&self, cut: &'static str) {
         *self.cut.lock() = Some(cut);
     }
 
     /// Fails if this is the point.
-    pub(crate) fn cut(&self, doing: &'static str, point: &'static str) -> StoreResult<()> {
-        if *self.cut.lock() == Some(point) { Err(unavailable(doing, "cut off by the test")) } else { Ok(()) }
+    pub(crate) fn cut(&self, point: &'static str) -> StoreResult<()> {
+        if *self.cut.lock() == Some(point) { Err(unavailable("go on", "cut off by the test")) } else { Ok(()) }
     }
 
     /// From now on nothing is given back, as after a crash.

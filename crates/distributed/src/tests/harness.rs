@@ -36,6 +36,7 @@ impl Servers {
             ..DistributedConfig::default()
         };
         config.nats.urls = self.nats.url();
+        config.nats.timeout = Span::from_secs(2);
         config.redis.url = self.redis.url();
         config
     }
@@ -48,7 +49,7 @@ impl Servers {
 }
 
 /// The ports of an engine.
-fn ports(engine: Distributed) -> Engine {
+pub(super) fn ports(engine: Distributed) -> Engine {
     let engine = Arc::new(engine);
     Engine { log: engine.clone(), queue: engine.clone(), store: engine.clone(), journal: engine.clone(), dedup: engine }
 }
