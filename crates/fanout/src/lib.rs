@@ -15,6 +15,7 @@ use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, StoreErro
 use fanfare_runtime::{Registry, Shutdown, Span, Tasks};
 use fanfare_telemetry::Metrics;
 use serde::{Deserialize, Serialize};
+use tokio_util::task::TaskTracker;
 
 use partition::Consumer;
 
@@ -87,6 +88,9 @@ impl Fanout {
 }
 
 /// Takes each partition that comes to this process, and consumes it in a task of its own.
+///
+/// On shutdown: 1. the consumers finish their batch and advance their positions; 2. the share is dropped, and the partitions
+/// with it. The other way round a consumer would find its partition lost, and every restart would match events again.
 async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: Tasks) -> Result<(), StoreError> {
     let shutdown = tasks.shutdown();
     tokio::select! {
@@ -95,6 +99,7 @@ async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: T
     }
     let mut share =
         partition::persist(&*clock, &shutdown, "join the consumers of events", || fanout.log.consume()).await?;
+    let consumers = TaskTracker::new();
     while let Some(share) = &mut share {
         let reader = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -103,12 +108,15 @@ async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: T
         match reader {
             Ok(reader) => {
                 let consumer = Consumer::new(fanout.clone(), Arc::clone(&clock), metrics.clone(), shutdown.clone());
-                tasks.spawn_until_done("fanout-partition", consumer.run(reader));
+                tasks.spawn_until_done("fanout-partition", consumers.track_future(consumer.run(reader)));
             }
             Err(error) if error.is_retryable() => partition::pause(&*clock, &shutdown, &error).await,
             Err(error) => return Err(error),
         }
     }
+    consumers.close();
+    consumers.wait().await;
+    drop(share);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_core::ids::Hop;
 use fanfare_core::journal::JournalEntry;
-use fanfare_core::ports::config_store::Group;
+use fanfare_core::ports::config_store::{Group, Revision};
 use fanfare_core::ports::dedup::Standing;
 use fanfare_core::ports::delivery_queue::Push;
 use fanfare_core::ports::event_log::{LoggedEvent, PartitionReader, Position};
@@ -77,15 +77,13 @@ impl Consumer {
 
     async fn consume(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
         loop {
-            self.wait_for_room().await?;
+            self.wait_for_room(reader).await?;
             let Some(events) = self.next_batch(reader).await? else { return Ok(()) };
             let Some(last) = events.last().map(|logged| logged.position) else { continue };
             self.fan_out(events).await?;
             let since = self.unadvanced.map_or_else(|| self.clock.monotonic(), |(_, since)| since);
             self.unadvanced = Some((last, since));
-            if self.clock.monotonic().since(since) >= self.fanout.config.advance_every.get() {
-                self.advance(reader).await?;
-            }
+            self.advance_if_due(reader).await?;
         }
     }
 
@@ -140,9 +138,14 @@ impl Consumer {
     }
 
     /// Promise 2: the registry has everything that the store had before this was called, which is after acceptance.
-    async fn refreshed(&self) -> Result<fanfare_core::ports::config_store::Revision, Interrupted> {
+    async fn refreshed(&self) -> Result<Revision, Interrupted> {
         let refresh = || self.fanout.registry.refresh(&*self.fanout.store, Group::Config);
-        persist(&*self.clock, &self.shutdown, "refresh the configuration", refresh).await?.ok_or(Interrupted::Stopping)
+        let refreshed = persist(&*self.clock, &self.shutdown, "refresh the configuration", refresh);
+        tokio::select! {
+            refreshed = refreshed => refreshed?.ok_or(Interrupted::Stopping),
+            // A registry whose watch is broken may not be there for long.
+            () = self.shutdown.cancelled() => Err(Interrupted::Stopping),
+        }
     }
 
     /// Leaves out deliveries of a redelivered event that have ended or moved since the first time.
@@ -176,6 +179,15 @@ impl Consumer {
         }
     }
 
+    /// Advances the position if it has lagged long enough.
+    async fn advance_if_due(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        let every = self.fanout.config.advance_every.get();
+        match self.unadvanced {
+            Some((_, since)) if self.clock.monotonic().since(since) >= every => self.advance(reader).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
     async fn advance(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
         let Some((position, _)) = self.unadvanced.take() else { return Ok(()) };
         match reader.advance(position).await {
@@ -190,8 +202,8 @@ impl Consumer {
         }
     }
 
-    /// Holds back while the queue has more ready deliveries than it should.
-    async fn wait_for_room(&self) -> Result<(), Interrupted> {
+    /// Holds back while the queue has as many ready deliveries as it may.
+    async fn wait_for_room(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
         let mut told = false;
         loop {
             let ask = || self.fanout.queue.depth();
@@ -213,6 +225,8 @@ impl Consumer {
                 () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
                 () = self.clock.sleep(LOOK_AGAIN) => {}
             }
+            // What has been pushed is done with, however long the next events have to wait.
+            self.advance_if_due(reader).await?;
         }
     }
 }
