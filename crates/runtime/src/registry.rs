@@ -16,7 +16,7 @@ use fanfare_core::event::EventHeader;
 use fanfare_core::health::{GateReason, Health, WebhookState};
 use fanfare_core::ids::{ProjectId, WebhookId};
 use fanfare_core::ports::config_store::{Changes, ConfigStore, Group, Revision};
-use fanfare_core::ports::{StoreError, StoreResult};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_core::project::Project;
 use fanfare_core::request::RequestTemplate;
 use fanfare_core::seal::{SealError, SealingKey};
@@ -124,7 +124,8 @@ impl Registry {
         loop {
             let error = match self.follow_one_watch(store, group, shutdown).await {
                 Ok(()) => return Ok(()),
-                Err(RegistryError::Store(error)) if error.is_retryable() => error,
+                // A watch that was lost is told of everything again by the next one; what cannot be read stays so.
+                Err(RegistryError::Store(error)) if error.kind != StoreErrorKind::Corrupt => error,
                 Err(error) => return Err(error),
             };
             tracing::warn!(?group, error = %crate::tasks::report(&error), "the configuration's watch broke; watching anew");
@@ -207,7 +208,7 @@ impl Registry {
         Ok(revision)
     }
 
-    /// Ready with `Err` never: waits for the next change of either group.
+    /// Tells of changes of either group from now on.
     pub fn changes(&self) -> RegistryChanges {
         RegistryChanges(self.progress.subscribe())
     }
