@@ -8,7 +8,11 @@ use fanfare_core::ports::{StoreError, StoreErrorKind};
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file cannot be opened, or is not a database that can be read.
-    #[error("could not open the history database {}", path.display())]
+    #[error(
+        "could not open the history database {}; if it is damaged, restore it from a backup, or move it away: the delivery \
+         log then begins anew, and no delivery is lost by that",
+        path.display()
+    )]
     Open {
         /// The file.
         path: PathBuf,

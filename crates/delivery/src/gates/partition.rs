@@ -44,7 +44,10 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
                     }
                 }
                 Err(error) if error.kind == StoreErrorKind::Lost => {
-                    tracing::info!(error = %report(&error), "a partition of gates is no longer ours");
+                    // At shutdown the engine may let go of it before this does, which is nothing to tell.
+                    if !context.shutdown.is_cancelled() {
+                        tracing::info!(error = %report(&error), "a partition of gates is no longer ours");
+                    }
                     return Ok(());
                 }
                 Err(error) => return Err(error),

@@ -134,12 +134,14 @@ fn a_file_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused_with_its_name() {
+fn a_file_that_is_no_database_is_refused_with_its_name_and_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path());
     std::fs::write(&path, "not a database, but long enough to be taken for one by its length".repeat(100)).unwrap();
     let refused = History::open(&path, &HistoryConfig::default(), Metrics::new("test")).unwrap_err();
-    assert!(refused.to_string().contains("history.db") && !refused.is_retryable(), "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains("history.db") && said.contains("move it away"), "{said}");
+    assert!(!refused.is_retryable());
 }
 
 #[test]
