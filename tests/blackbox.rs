@@ -3,12 +3,37 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that meets what it did not expect has failed")]
 
+/// Runs each of these tests once on either engine.
+macro_rules! on_both_engines {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(fanfare_testkit::Engine::Embedded).await;
+                }
+            )*
+        }
+        mod distributed {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    super::$name(fanfare_testkit::Engine::Distributed).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
 #[path = "blackbox/bad_input.rs"]
 mod bad_input;
 #[path = "blackbox/crash.rs"]
 mod crash;
 #[path = "blackbox/delivery.rs"]
 mod delivery;
+#[path = "blackbox/filters.rs"]
+mod filters;
 #[path = "blackbox/lifecycle.rs"]
 mod lifecycle;
 #[path = "blackbox/publishing.rs"]
@@ -19,3 +44,5 @@ mod receivers;
 mod rotation;
 #[path = "blackbox/samples.rs"]
 mod samples;
+#[path = "blackbox/services.rs"]
+mod services;

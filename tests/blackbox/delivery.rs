@@ -9,10 +9,23 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::{EventId, IdempotencyKey};
 use fanfare_core::secret::Secret;
 use fanfare_core::signature::SigningKey;
-use fanfare_testkit::{Authority, Fanfare, Received, Receiver, Reply};
+use fanfare_testkit::{Authority, Engine, Fanfare, Received, Receiver, Reply};
 use serde_json::{Value, json};
 
 use crate::samples::{FIVE, event, order, sample, webhook};
+
+crate::on_both_engines! {
+    five_whatsapp_events_arrive_signed_over_https,
+    a_receiver_that_fails_twice_is_tried_again_under_the_same_key_and_every_attempt_is_shown,
+    retry_after_is_the_earliest_next_attempt,
+    an_exhausted_delivery_can_be_sent_again_as_a_new_run_under_the_same_key,
+    a_receiver_that_is_gone_pauses_its_webhook_and_activation_releases_what_waited_in_order,
+    new_events_skip_an_inactive_webhook_and_the_reason_is_shown,
+    deleting_a_webhook_discards_what_waits_for_it,
+    an_event_past_its_time_expires_instead_of_arriving,
+    a_broken_receiver_does_not_hold_up_a_healthy_one,
+    what_happened_is_counted,
+}
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("{value} is not a text"))
@@ -36,11 +49,10 @@ fn assert_genuine(request: &Received, created: &Value, event_id: &str, event_typ
     assert_eq!(request.header("webhook-signature"), expected);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_whatsapp_events_arrive_signed_over_https() {
+async fn five_whatsapp_events_arrive_signed_over_https(engine: Engine) {
     let authority = Authority::new();
     let ca_file = authority.ca_file();
-    let fanfare = Fanfare::start(&[("FANFARE_EGRESS_CA_FILE", ca_file.to_str().unwrap())]).await;
+    let fanfare = Fanfare::start_on(engine, &[("FANFARE_EGRESS_CA_FILE", ca_file.to_str().unwrap())]).await;
     let receiver = Receiver::https(&authority, |_| Reply::Status(200)).await;
     let created = fanfare
         .create_webhook(json!({
@@ -70,9 +82,8 @@ async fn five_whatsapp_events_arrive_signed_over_https() {
     assert_eq!(receiver.so_far().len(), FIVE.len(), "each event arrives once");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_fails_twice_is_tried_again_under_the_same_key_and_every_attempt_is_shown() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn a_receiver_that_fails_twice_is_tried_again_under_the_same_key_and_every_attempt_is_shown(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|request| match request.index {
         0 => Reply::Full(500, vec![("x-trace", "t1".to_owned())], Bytes::from_static(b"boom \xff\x00")),
         1 => Reply::Status(503),
@@ -100,9 +111,8 @@ async fn a_receiver_that_fails_twice_is_tried_again_under_the_same_key_and_every
     assert_eq!(webhook["state"], "healthy");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn retry_after_is_the_earliest_next_attempt() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn retry_after_is_the_earliest_next_attempt(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Full(429, vec![("retry-after", "3600".to_owned())], Bytes::new())).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     let id = fanfare.publish(order("order-1")).await;
@@ -125,9 +135,8 @@ async fn retry_after_is_the_earliest_next_attempt() {
     assert_eq!(requests[1].header("x-webhook-attempt"), "2");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exhausted_delivery_can_be_sent_again_as_a_new_run_under_the_same_key() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn an_exhausted_delivery_can_be_sent_again_as_a_new_run_under_the_same_key(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(500)).await;
     fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["order.paid"], "retry_schedule": [1]})).await;
     let id = fanfare.publish(order("order-1")).await;
@@ -147,9 +156,8 @@ async fn an_exhausted_delivery_can_be_sent_again_as_a_new_run_under_the_same_key
     assert_eq!(list["data"].as_array().unwrap().len(), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_is_gone_pauses_its_webhook_and_activation_releases_what_waited_in_order() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn a_receiver_that_is_gone_pauses_its_webhook_and_activation_releases_what_waited_in_order(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(410)).await;
     let created = fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     let path = format!("/v1/webhooks/{}", text(&created["id"]));
@@ -177,9 +185,8 @@ async fn a_receiver_that_is_gone_pauses_its_webhook_and_activation_releases_what
     fanfare.eventually(&path, |_, shown| shown["deliveries"][0]["status"] == "delivered").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn new_events_skip_an_inactive_webhook_and_the_reason_is_shown() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn new_events_skip_an_inactive_webhook_and_the_reason_is_shown(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     let created = fanfare.create_webhook(webhook(&receiver.url("/all"))).await;
     let other = json!({"url": receiver.url("/other"), "events": ["invoice.*"]});
@@ -213,9 +220,8 @@ async fn new_events_skip_an_inactive_webhook_and_the_reason_is_shown() {
     assert_eq!(serde_json::from_slice::<Value>(&request.body).unwrap()["test"], true);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn deleting_a_webhook_discards_what_waits_for_it() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn deleting_a_webhook_discards_what_waits_for_it(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(410)).await;
     let created = fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     for number in 0..5 {
@@ -229,9 +235,8 @@ async fn deleting_a_webhook_discards_what_waits_for_it() {
     fanfare.eventually("/v1/deliveries?status=discarded", five).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_past_its_time_expires_instead_of_arriving() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn an_event_past_its_time_expires_instead_of_arriving(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     let mut late = order("late");
@@ -242,9 +247,8 @@ async fn an_event_past_its_time_expires_instead_of_arriving() {
     assert!(receiver.so_far().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_receiver_does_not_hold_up_a_healthy_one() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn a_broken_receiver_does_not_hold_up_a_healthy_one(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let hanging = Receiver::http(|_| Reply::Hang).await;
     let healthy = Receiver::http(|_| Reply::Status(200)).await;
     fanfare.create_webhook(webhook(&hanging.url("/"))).await;
@@ -257,9 +261,8 @@ async fn a_broken_receiver_does_not_hold_up_a_healthy_one() {
     assert!(hanging.so_far().len() <= 32, "a lane has one limit");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happened_is_counted() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn what_happened_is_counted(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|request| Reply::Status(if request.index == 0 { 500 } else { 200 })).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     fanfare.publish(order("one")).await;

@@ -2,10 +2,17 @@
 
 use bytes::Bytes;
 use fanfare_testkit::process::API_KEY;
-use fanfare_testkit::{Fanfare, Receiver, Reply};
+use fanfare_testkit::{Engine, Fanfare, Receiver, Reply};
 use serde_json::{Value, json};
 
 use crate::samples::{order, webhook};
+
+crate::on_both_engines! {
+    one_a_batch_and_binary_mode_all_arrive_as_they_were_sent,
+    an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused,
+    a_webhook_gets_the_first_event_published_after_it_was_created,
+    over_the_quota_is_429_and_nothing_is_kept,
+}
 
 async fn post(fanfare: &Fanfare, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, Value) {
     let mut request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
@@ -16,9 +23,8 @@ async fn post(fanfare: &Fanfare, headers: &[(&str, &str)], body: impl Into<Bytes
     (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_a_batch_and_binary_mode_all_arrive_as_they_were_sent() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn one_a_batch_and_binary_mode_all_arrive_as_they_were_sent(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     let one = json!({"specversion": "1.0", "id": "one", "type": "order.paid", "data": {"n": 1}}).to_string();
@@ -52,9 +58,8 @@ async fn one_a_batch_and_binary_mode_all_arrive_as_they_were_sent() {
     assert_eq!(shown["subject"], "€ café");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
     let answers = futures(&fanfare, 50).await;
@@ -84,9 +89,8 @@ async fn futures(fanfare: &Fanfare, count: usize) -> Vec<(u16, Value)> {
     calls.join_all().await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_gets_the_first_event_published_after_it_was_created() {
-    let fanfare = Fanfare::start(&[]).await;
+async fn a_webhook_gets_the_first_event_published_after_it_was_created(engine: Engine) {
+    let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     for number in 0..50 {
         let path = format!("/{number}");
@@ -103,10 +107,9 @@ async fn a_webhook_gets_the_first_event_published_after_it_was_created() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_the_quota_is_429_and_nothing_is_kept() {
+async fn over_the_quota_is_429_and_nothing_is_kept(engine: Engine) {
     let options = [("FANFARE_INGEST_EVENTS_PER_SECOND", "1"), ("FANFARE_INGEST_BURST", "500")];
-    let fanfare = Fanfare::start(&options).await;
+    let fanfare = Fanfare::start_on(engine, &options).await;
     let batch: Vec<Value> = (0..500).map(|number| order(&format!("order-{number}"))).collect();
     assert_eq!(fanfare.call("POST", "/v1/events", Some(Value::from(batch.clone()))).await.0, 202);
     let request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);

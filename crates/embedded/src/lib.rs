@@ -34,11 +34,11 @@ use rusqlite::Connection;
 
 pub use config::EmbeddedConfig;
 pub use error::OpenError;
+pub use lock::DirectoryLock;
 
 use config_store::Revisions;
 use events::EventTail;
 use journal::JournalTail;
-use lock::DirectoryLock;
 use queue::Queue;
 use readers::Readers;
 use writer::{Counters, Writer, WriterThread};

@@ -11,13 +11,16 @@ use crate::error::OpenError;
 
 /// Holds the directory for this process until it is dropped.
 #[derive(Debug)]
-pub(crate) struct DirectoryLock {
+pub struct DirectoryLock {
     _file: File,
 }
 
 impl DirectoryLock {
     /// Makes the directory if need be, for this user alone, and locks it.
-    pub(crate) fn acquire(directory: &Path) -> Result<Self, OpenError> {
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be made or written to.
+    pub fn acquire(directory: &Path) -> Result<Self, OpenError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)

@@ -18,17 +18,25 @@ pub(crate) struct Cli {
 /// What the process does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run everything in this process, on the embedded engine
+    /// Run everything in this process: on the embedded engine, or on NATS and Redis with --nats and --redis
     Serve(ServeArgs),
+    /// Run ingest alone (events in), on NATS and Redis
+    Ingest(ServeArgs),
+    /// Run fan-out alone (events to deliveries), on NATS and Redis
+    Fanout(ServeArgs),
+    /// Run delivery alone (deliveries out), on NATS and Redis
+    Delivery(ServeArgs),
+    /// Run the console alone (management API), on NATS and Redis
+    Console(ServeArgs),
     /// Show it at work, in a temporary directory with receivers of its own
     Demo(DemoArgs),
 }
 
-/// Options of `serve`. All others are set in the file, in the environment, or with `--set`.
+/// Options of the services. All others are set in the file, in the environment, or with `--set`.
 #[derive(Debug, Args, Default)]
 #[command(after_help = "Every option can also be set in the file and as FANFARE_<SECTION>_<KEY> in the environment.\n\
     The command line goes before the environment, the environment before the file.\n\
-    Secrets (FANFARE_API_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see.")]
+    Secrets (FANFARE_API_KEY, FANFARE_ADMIN_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see.")]
 pub(crate) struct ServeArgs {
     /// Configuration file, TOML [env: FANFARE_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -42,6 +50,15 @@ pub(crate) struct ServeArgs {
     /// Directory of the queue, the history and the keys [default: ./fanfare-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
+    /// NATS servers, comma-separated, such as nats://127.0.0.1:4222: selects the distributed engine
+    #[arg(long, value_name = "URLS")]
+    nats: Option<String>,
+    /// Redis server of the distributed engine, such as redis://127.0.0.1:6379
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Change streams that are not as configured, instead of refusing to start
+    #[arg(long)]
+    apply: bool,
     /// Networks that webhooks may target although they are not public, comma-separated
     #[arg(long, value_name = "NETWORKS")]
     egress_allow: Option<String>,
@@ -74,19 +91,22 @@ impl ServeArgs {
             ("--listen", "listen", &self.listen),
             ("--admin-listen", "admin_listen", &self.admin_listen),
             ("--data-dir", "data_dir", &self.data_dir),
+            ("--nats", "distributed.nats.urls", &self.nats),
+            ("--redis", "distributed.redis.url", &self.redis),
             ("--egress-allow", "egress_allow", &self.egress_allow),
             ("--log", "log", &self.log),
             ("--shutdown-grace", "shutdown_grace", &self.shutdown_grace),
         ];
         let named = flags.into_iter().filter_map(|(flag, path, text)| Some(Setting::flag(flag, path, text.as_ref()?)));
+        let apply = self.apply.then(|| Setting::flag("--apply", "distributed.apply", "true"));
         let set = self.set.iter().map(|(path, text)| Setting::flag("--set", path, text));
-        set.chain(named).collect()
+        set.chain(named).chain(apply).collect()
     }
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
     let (path, value) = text.split_once('=').ok_or("it has to be OPTION=VALUE, such as server.max_connections=100")?;
-    if matches!(path, "api_key" | "encryption_key") {
+    if matches!(path, "api_key" | "admin_key" | "encryption_key") {
         // Whoever may list processes sees their command lines.
         let variable = format!("FANFARE_{}", path.to_ascii_uppercase());
         return Err(format!("{path} is a secret: set it in the environment as {variable}, or in the file"));

@@ -1,7 +1,7 @@
 //! The configuration of a process: every option, its default, and how its layers come together.
 //!
 //! Layers, each over the one before: the defaults, the file of `--config` or `FANFARE_CONFIG`, the environment, the command
-//! line. [`load`] reads them, refuses what it does not know by naming the nearest right name, and checks every value against
+//! line. [`load()`] reads them, refuses what it does not know by naming the nearest right name, and checks every value against
 //! its range; nothing that it lets through is checked again.
 
 mod allow_list;
@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use fanfare_console::ConsoleConfig;
 use fanfare_delivery::DeliveryConfig;
+use fanfare_distributed::{DistributedConfig, NatsConfig, RedisConfig};
 use fanfare_egress::EgressConfig;
 use fanfare_embedded::EmbeddedConfig;
 use fanfare_fanout::FanoutConfig;
@@ -46,6 +47,9 @@ pub(crate) struct Config {
     /// The first project's key, 8 to 256 printable ASCII characters without spaces. Empty: one is generated at the first
     /// start and shown once.
     pub(crate) api_key: SecretText,
+    /// The operator's key, which makes projects and keys; 16 to 256 printable ASCII characters without spaces. Empty: nobody
+    /// does, and the first project is the only one.
+    pub(crate) admin_key: SecretText,
     /// Networks that webhooks of the first project may target although they are not public, over http too. None by default:
     /// whoever may create webhooks could reach whatever this machine reaches.
     pub(crate) egress_allow: AllowList,
@@ -72,6 +76,15 @@ pub(crate) struct Config {
     pub(crate) console: ConsoleConfig,
     /// The embedded engine.
     pub(crate) queue: EmbeddedConfig,
+    /// The distributed engine, which is used when `distributed.nats.urls` names its servers. By default it names none.
+    pub(crate) distributed: DistributedConfig,
+}
+
+impl Config {
+    /// Whether the distributed engine is used.
+    pub(crate) fn is_distributed(&self) -> bool {
+        !self.distributed.nats.urls.is_empty()
+    }
 }
 
 impl Default for Config {
@@ -81,6 +94,7 @@ impl Default for Config {
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
             data_dir: PathBuf::from("./fanfare-data"),
             api_key: SecretText::default(),
+            admin_key: SecretText::default(),
             egress_allow: AllowList::default(),
             encryption_key: SecretText::default(),
             log: "info".to_owned(),
@@ -93,6 +107,11 @@ impl Default for Config {
             history: HistoryConfig::default(),
             console: ConsoleConfig::default(),
             queue: EmbeddedConfig::default(),
+            distributed: DistributedConfig {
+                nats: NatsConfig { urls: String::new(), ..NatsConfig::default() },
+                redis: RedisConfig { url: String::new(), ..RedisConfig::default() },
+                ..DistributedConfig::default()
+            },
         }
     }
 }

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use crate::cli::DemoArgs;
 use crate::config::{AllowList, Config};
 use crate::report::Report;
-use crate::serve::{Listeners, Running, Signals, bind, bind_or_any, first_project, start_logging};
+use crate::serve::{Listeners, Roles, Running, Signals, bind, bind_or_any, first_project, start_logging};
 use client::Client;
 use receiver::Receiver;
 use screen::{NextSteps, Screen};
@@ -58,7 +58,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<ExitCode, Report> {
     start_logging(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let listeners = listeners(args, &config).await?;
-    let mut running = Running::start(&config, listeners, Arc::clone(&clock)).await?;
+    let mut running = Running::start(&config, Roles::ALL, listeners, Arc::clone(&clock)).await?;
 
     let outcome = play(args, &config, &directory, &mut running, &mut signals, clock).await;
     let stopped = running.stop_unless_asked_again(config.shutdown_grace.get(), &mut signals).await;
@@ -74,7 +74,8 @@ async fn play(
     signals: &mut Signals,
     clock: Arc<dyn Clock>,
 ) -> Result<ExitCode, Report> {
-    let api = format!("http://{}", running.api_address());
+    let Some(address) = running.api_address() else { return Err(Report::new("the demo's API does not listen")) };
+    let api = format!("http://{address}");
     let channel = mpsc::channel(UNSHOWN);
     let tasks = running.group();
     let receivers = start_receivers(&channel.0, &clock, &tasks).await?;
@@ -133,7 +134,7 @@ async fn listeners(args: &DemoArgs, config: &Config) -> Result<Listeners, Report
         Some(address) => bind("listen", address).await?,
         None => bind_or_any("listen", config.listen).await?,
     };
-    Ok(Listeners { api, admin: bind_or_any("admin_listen", config.admin_listen).await? })
+    Ok(Listeners { api: Some(api), admin: bind_or_any("admin_listen", config.admin_listen).await? })
 }
 
 async fn start_receivers(

@@ -1,4 +1,4 @@
-//! Fanfare, the one binary: `fanfare serve`, `fanfare demo`.
+//! Fanfare, the one binary: `fanfare serve`, its services one by one, `fanfare demo`.
 
 mod cli;
 mod config;
@@ -14,6 +14,7 @@ use clap::Parser as _;
 use cli::{Cli, Command, ServeArgs};
 use config::ProcessEnvironment;
 use report::Report;
+use serve::Roles;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -35,7 +36,11 @@ fn run(cli: Cli) -> Result<ExitCode, Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Report::because("cannot start the async runtime", &error))?;
     let ended = match cli.command {
-        Command::Serve(args) => runtime.block_on(serve(args)).map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => runtime.block_on(serve(args, Roles::ALL)),
+        Command::Ingest(args) => runtime.block_on(serve(args, Roles::INGEST)),
+        Command::Fanout(args) => runtime.block_on(serve(args, Roles::FANOUT)),
+        Command::Delivery(args) => runtime.block_on(serve(args, Roles::DELIVERY)),
+        Command::Console(args) => runtime.block_on(serve(args, Roles::CONSOLE)),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
     };
     // Whatever had to be waited for has been; a name lookup that hangs in a thread of its own must not hold the process.
@@ -43,8 +48,13 @@ fn run(cli: Cli) -> Result<ExitCode, Report> {
     ended
 }
 
-async fn serve(args: ServeArgs) -> Result<(), Report> {
+async fn serve(args: ServeArgs, roles: Roles) -> Result<ExitCode, Report> {
     let settings = args.settings();
     let config = config::load(args.config, &ProcessEnvironment, settings);
-    serve::serve(&config.map_err(|problems| Report::configuration(&problems))?).await
+    let config = config.map_err(|problems| Report::configuration(&problems))?;
+    if roles != Roles::ALL && !config.is_distributed() {
+        return Err(Report::usage("a service of its own needs the distributed engine")
+            .advise("name its servers with --nats and --redis, or run everything in one process by `fanfare serve`"));
+    }
+    serve::serve(&config, roles).await.map(|()| ExitCode::SUCCESS)
 }

@@ -32,6 +32,11 @@ impl Report {
         Self { what: format!("the configuration is wrong\n{problems}"), advice: None, code: 2 }
     }
 
+    /// What was asked for makes no sense; exit code 2, as for a wrong command line.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self { what: what.into(), advice: None, code: 2 }
+    }
+
     /// Adds what to do about it.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());

@@ -1,11 +1,14 @@
-//! `fanfare serve`: all services in this process, on the embedded engine.
+//! `fanfare serve`: all services in this process, on either engine; and `ingest`, `fanout`, `delivery`, `console`: one of
+//! them, on the distributed engine.
 
 mod drain;
 mod encryption_key;
+mod engine;
 pub(crate) mod first_project;
 mod listeners;
 mod ports;
 mod private_file;
+mod roles;
 mod running;
 mod signals;
 
@@ -19,6 +22,7 @@ use crate::config::Config;
 use crate::report::Report;
 
 pub(crate) use listeners::{Listeners, bind, bind_or_any};
+pub(crate) use roles::Roles;
 pub(crate) use running::Running;
 pub(crate) use signals::Signals;
 
@@ -26,13 +30,13 @@ pub(crate) use signals::Signals;
 ///
 /// # Errors
 /// When it cannot start, or a task ended unasked.
-pub(crate) async fn serve(config: &Config) -> Result<(), Report> {
+pub(crate) async fn serve(config: &Config, roles: Roles) -> Result<(), Report> {
     let mut signals = Signals::listen()?;
     start_logging(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let start = async {
-        let listeners = Listeners::bind(config).await?;
-        Running::start(config, listeners, clock).await
+        let listeners = Listeners::bind(config, roles).await?;
+        Running::start(config, roles, listeners, clock).await
     };
     let mut running = tokio::select! {
         started = start => started?,

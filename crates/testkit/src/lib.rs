@@ -13,6 +13,6 @@ mod server;
 pub use authority::Authority;
 pub use clock::ManualClock;
 pub use nats::NatsServer;
-pub use process::Fanfare;
+pub use process::{Engine, Fanfare, Servers};
 pub use receiver::{Received, Receiver, Reply};
 pub use redis::RedisServer;

@@ -27,7 +27,8 @@ impl NatsServer {
         let arguments = |dir: &Path, address: std::net::SocketAddr| {
             let file = dir.join("nats.conf");
             let store = dir.join("jetstream");
-            let text = format!("listen: \"{address}\"\njetstream {{ store_dir: \"{}\" }}\n{settings}\n", store.display());
+            let text =
+                format!("listen: \"{address}\"\njetstream {{ store_dir: \"{}\" }}\n{settings}\n", store.display());
             std::fs::write(&file, text).expect("its configuration can be written");
             vec!["-js".into(), "-c".into(), file.into_os_string()]
         };

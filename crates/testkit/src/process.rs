@@ -14,6 +14,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::nats::NatsServer;
+use crate::redis::RedisServer;
+
 /// How long a process may take to become ready, or to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,10 +50,52 @@ pub fn free_port() -> u16 {
     panic!("no port between 20000 and 32000 is free on loopback");
 }
 
-/// A running `fanfare serve`. It is killed when this is dropped.
+/// Which engine a process runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded one.
+    Embedded,
+    /// The distributed one, on a `nats-server` and a `redis-server` of the test's own.
+    Distributed,
+}
+
+/// The servers under a process on the distributed engine.
+#[derive(Debug)]
+pub struct Servers {
+    /// NATS.
+    pub nats: NatsServer,
+    /// Redis.
+    pub redis: RedisServer,
+}
+
+impl Servers {
+    /// Starts both.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub async fn start() -> Self {
+        let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start());
+        Self { nats, redis }
+    }
+
+    /// What a process needs in its environment to use them.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let set = |name: &str, value: String| (name.to_owned(), value);
+        vec![
+            set("FANFARE_DISTRIBUTED_NATS_URLS", self.nats.url()),
+            set("FANFARE_DISTRIBUTED_REDIS_URL", self.redis.url()),
+            // 32 bytes in base64; the same in every process, and a secret nowhere but here.
+            set("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+        ]
+    }
+}
+
+/// A running `fanfare serve`, or one of its services alone. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Fanfare {
+    role: &'static str,
     child: Option<Child>,
+    servers: Option<Servers>,
     dir: Arc<TempDir>,
     environment: Vec<(String, String)>,
     api: SocketAddr,
@@ -66,21 +111,57 @@ impl Fanfare {
     /// # Panics
     /// When it does not become ready.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
+        Self::start_on(Engine::Embedded, environment).await
+    }
+
+    /// The same on either engine.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start_on(engine: Engine, environment: &[(&str, &str)]) -> Self {
+        let servers = match engine {
+            Engine::Embedded => None,
+            Engine::Distributed => Some(Servers::start().await),
+        };
+        let own = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = servers.iter().flat_map(Servers::environment).chain(own).collect();
+        let mut fanfare = Self::stopped("serve", servers, environment);
+        fanfare.start_again().await;
+        fanfare
+    }
+
+    /// Starts one service of its own on servers that others use too.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn start_role(role: &'static str, servers: &Servers, environment: &[(&str, &str)]) -> Self {
+        let mut fanfare = Self::stopped_role(role, servers, environment);
+        fanfare.start_again().await;
+        fanfare
+    }
+
+    /// The same, not started yet.
+    pub fn stopped_role(role: &'static str, servers: &Servers, environment: &[(&str, &str)]) -> Self {
+        let own = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::stopped(role, None, servers.environment().into_iter().chain(own).collect())
+    }
+
+    fn stopped(role: &'static str, servers: Option<Servers>, environment: Vec<(String, String)>) -> Self {
         let port = || SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         // Only the tests of this workspace install a provider, and all install this one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("the options are valid");
-        let mut fanfare = Self {
+        Self {
+            role,
             child: None,
+            servers,
             dir: Arc::new(tempfile::tempdir().expect("a temporary directory")),
-            environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            environment,
             api: port(),
             admin: port(),
             client,
             log: Arc::default(),
-        };
-        fanfare.start_again().await;
-        fanfare
+        }
     }
 
     /// The same stopped process with other options given by environment variables.
@@ -99,6 +180,15 @@ impl Fanfare {
     /// # Panics
     /// When it does not become ready.
     pub async fn start_again(&mut self) {
+        self.launch();
+        self.wait_until_ready().await;
+    }
+
+    /// Starts it and does not wait.
+    ///
+    /// # Panics
+    /// When it runs, or cannot be started.
+    pub fn launch(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         let mut child = self.command().spawn().expect("the binary can be started");
         let stderr = child.stderr.take().expect("standard error is piped");
@@ -110,13 +200,12 @@ impl Fanfare {
             }
         });
         self.child = Some(child);
-        self.wait_until_ready().await;
     }
 
     /// The command that starts it, for tests that want to see it fail.
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        command.arg("serve").env_clear();
+        command.arg(self.role).env_clear();
         // What programs need to run at all; the rest of the caller's environment must not change a test.
         for name in ["PATH", "HOME", "LANG", "TMPDIR", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
@@ -137,7 +226,11 @@ impl Fanfare {
         command
     }
 
-    async fn wait_until_ready(&mut self) {
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends, or is not ready after a minute.
+    pub async fn wait_until_ready(&mut self) {
         let url = self.admin_url("/readyz");
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         let ready = async {
@@ -158,6 +251,11 @@ impl Fanfare {
             Ok(Err(status)) => panic!("the process ended with {status} instead of becoming ready:\n{}", self.log()),
             Err(_) => panic!("the process was not ready after {PATIENCE:?}:\n{}", self.log()),
         }
+    }
+
+    /// The servers under it, if it runs on the distributed engine.
+    pub fn servers(&mut self) -> Option<&mut Servers> {
+        self.servers.as_mut()
     }
 
     /// Its data directory.

@@ -58,8 +58,10 @@ impl Server {
     /// Starts it again on the same data and port.
     pub(crate) async fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs already");
-        let program = std::env::var_os(self.kind.variable).map_or_else(|| PathBuf::from(self.kind.program), PathBuf::from);
-        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("its log can be made");
+        let program =
+            std::env::var_os(self.kind.variable).map_or_else(|| PathBuf::from(self.kind.program), PathBuf::from);
+        let log =
+            std::fs::File::options().create(true).append(true).open(self.log_path()).expect("its log can be made");
         let child = Command::new(&program)
             .args(&self.arguments)
             .current_dir(self.dir.path())
@@ -69,7 +71,11 @@ impl Server {
             .kill_on_drop(true)
             .spawn();
         let child = child.unwrap_or_else(|error| {
-            panic!("cannot start {}: {error}; {} names another one, and cargo xtask test gets it", program.display(), self.kind.variable)
+            panic!(
+                "cannot start {}: {error}; {} names another one, and cargo xtask test gets it",
+                program.display(),
+                self.kind.variable
+            )
         });
         self.child = Some(child);
         self.wait_until_it_answers().await;

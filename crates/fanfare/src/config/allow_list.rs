@@ -1,7 +1,6 @@
 //! The networks that webhooks may target although they are not public.
 
-use std::net::IpAddr;
-
+use fanfare_core::egress::parse_network;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -25,17 +24,12 @@ impl AllowList {
 impl<'de> Deserialize<'de> for AllowList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let texts = Vec::<String>::deserialize(deserializer)?;
-        texts.iter().map(|text| parse(text).map_err(serde::de::Error::custom)).collect::<Result<_, _>>().map(Self)
+        texts
+            .iter()
+            .map(|text| parse_network(text).map_err(serde::de::Error::custom))
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
-}
-
-fn parse(text: &str) -> Result<IpNet, String> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Ok(address.into());
-    }
-    // The bits behind the prefix mean nothing; without them two spellings of one network are equal.
-    let network = text.parse::<IpNet>().map(|network| network.trunc());
-    network.map_err(|_| format!("`{text}` is neither a network such as 10.0.0.0/8 nor an address such as ::1"))
 }
 
 #[cfg(test)]

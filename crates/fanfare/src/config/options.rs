@@ -103,7 +103,9 @@ pub(super) fn variable(path: &str) -> String {
 /// Whether an option's value is a secret, which no message may show.
 pub(super) fn is_secret(path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
-    ["_key", "_secret", "_password", "_token"].iter().any(|ending| name.ends_with(ending))
+    // URLs may hold a user and a password.
+    let named = ["password", "url", "urls"].contains(&name);
+    named || ["_key", "_secret", "_password", "_token"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Sets an option that exists.

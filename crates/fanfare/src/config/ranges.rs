@@ -77,6 +77,8 @@ const RANGES: &[(&str, Allowed)] = &[
     ("history.readers", whole(1, 64)),
     ("console.max_body_bytes", whole(KIB, 16 * MIB)),
     ("console.max_webhooks_per_project", whole(1, 10_000_000)),
+    ("console.max_api_keys_per_project", whole(1, 100_000)),
+    ("console.max_projects", whole(1, 1_000_000)),
     ("console.refresh_wait", lasting(10, MINUTE)),
     ("console.resolve_wait", lasting(10, MINUTE)),
     ("console.max_tests_per_project", whole(1, 1000)),
@@ -93,6 +95,24 @@ const RANGES: &[(&str, Allowed)] = &[
     ("queue.event_retention", lasting(MINUTE, YEARS)),
     ("queue.done_retention", lasting(MINUTE, YEARS)),
     ("queue.maintenance_interval", lasting(100, HOUR)),
+    ("distributed.replicas", whole(1, 5)),
+    ("distributed.event_duplicate_window", lasting(SECOND, 7 * DAY)),
+    ("distributed.duplicate_window", lasting(SECOND, DAY)),
+    ("distributed.event_max_bytes", whole(0, 1024 * GIB)),
+    ("distributed.event_retention", lasting(MINUTE, YEARS)),
+    ("distributed.delivery_high_water_bytes", whole(0, 1024 * GIB)),
+    ("distributed.journal_max_bytes", whole(0, 1024 * GIB)),
+    ("distributed.journal_retention", lasting(MINUTE, YEARS)),
+    ("distributed.lease", lasting(SECOND, 10 * MINUTE)),
+    ("distributed.max_leased", whole(1, 10_000_000)),
+    ("distributed.partitions", whole(1, 512)),
+    ("distributed.gate_partitions", whole(1, 512)),
+    ("distributed.partition_lease", lasting(500, MINUTE)),
+    ("distributed.publish_window", whole(1, 1_000_000)),
+    ("distributed.done_retention", lasting(MINUTE, YEARS)),
+    ("distributed.live_retention", lasting(MINUTE, YEARS)),
+    ("distributed.nats.timeout", lasting(100, MINUTE)),
+    ("distributed.redis.timeout", lasting(10, MINUTE)),
 ];
 
 /// Checks the numbers and durations that were set: for each that is out of its range, the option and what is allowed.
@@ -108,6 +128,12 @@ pub(super) fn check(config: &Config) -> (Vec<(&'static str, String)>, Vec<String
     if config.api_key.expose().is_some_and(|key| !is_api_key(key)) {
         wrong.push(("api_key", "it has to have 8 to 256 printable ASCII characters without spaces".to_owned()));
     }
+    if config.admin_key.expose().is_some_and(|key| !is_api_key(key) || key.len() < 16) {
+        wrong.push(("admin_key", "it has to have 16 to 256 printable ASCII characters without spaces".to_owned()));
+    }
+    if config.admin_key.expose().is_some() && config.admin_key == config.api_key {
+        together.push("admin_key and api_key are the same; they have to differ".to_owned());
+    }
     if let Some(Err(error)) = config.encryption_key.expose().map(SealingKey::parse) {
         wrong.push(("encryption_key", error.to_string()));
     }
@@ -116,6 +142,20 @@ pub(super) fn check(config: &Config) -> (Vec<(&'static str, String)>, Vec<String
     }
     if config.data_dir.as_os_str().is_empty() {
         wrong.push(("data_dir", "it has to name a directory".to_owned()));
+    }
+    if config.is_distributed() {
+        if config.distributed.redis.url.is_empty() {
+            together.push(
+                "distributed.nats.urls names NATS, so distributed.redis.url (--redis) has to name Redis".to_owned(),
+            );
+        }
+        if config.encryption_key.expose().is_none() {
+            together.push(
+                "the distributed engine needs encryption_key (FANFARE_ENCRYPTION_KEY), the same in every process: \
+                 32 bytes in base64, such as `openssl rand -base64 32` prints, or `<id>:` and that"
+                    .to_owned(),
+            );
+        }
     }
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         together.push(format!("listen and admin_listen are both {}; they have to differ", config.listen));

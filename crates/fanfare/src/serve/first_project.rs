@@ -7,27 +7,20 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fanfare_core::api_key::{ApiKey, KeyHash, Scope};
+use fanfare_core::api_key::{ApiKey, KeyHash, KeyText, Scope};
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::{ApiKeyId, ProjectId};
-use fanfare_core::ports::config_store::{Changed, Expected, Key, Record, Versioned};
+use fanfare_core::ports::config_store::{Changed, Expected, Group, Key, Record, Versioned};
 use fanfare_core::ports::{ConfigStore, StoreError};
-use fanfare_core::project::Project;
-use rand::Rng as _;
-use ulid::Ulid;
+use fanfare_core::project::{FIRST_PROJECT as PROJECT, Project};
 
 use super::private_file;
 use crate::config::{AllowList, Config, SecretText};
 use crate::report::Report;
 
-/// The id of the first project.
-pub(crate) const PROJECT: &str = "default";
 /// The name of the file in the data directory that a generated key goes to when there is no terminal to show it on.
 pub(super) const KEY_FILE: &str = "api-key";
-/// The first key has the one id that no generated ULID has, so that there is never more than one of it.
-const KEY_ID: ApiKeyId = ApiKeyId(Ulid(0));
+const KEY_ID: ApiKeyId = ApiKeyId::FIRST;
 const KEY_NAME: &str = "first key";
 
 /// Makes the first project and its first key, or brings them up to the configuration.
@@ -68,7 +61,8 @@ async fn ensure_with(
             }
             Ok(())
         }
-        None if store.get(&Key::ApiKey(KEY_ID)).await.map_err(failed)?.is_some() => Ok(()),
+        // Also when the first key has been deleted since: whoever did that has another one.
+        None if has_a_manager(&project, &**store).await.map_err(failed)? => Ok(()),
         None => {
             // Shown before it is stored: a key that was shown and does not work is replaced at the next start, one that works
             // and was not shown locks its owner out.
@@ -80,14 +74,20 @@ async fn ensure_with(
     }
 }
 
-/// A new key's text: `fan_` and 32 random bytes.
+/// A new key's text.
 pub(crate) fn generate_key() -> SecretText {
-    let mut bytes = [0; 32];
-    rand::rng().fill_bytes(&mut bytes);
-    SecretText::new(format!("fan_{}", URL_SAFE_NO_PAD.encode(bytes)))
+    SecretText::new(KeyText::generate(&mut rand::rng()).expose().to_owned())
 }
 
-/// The project, allowing what the configuration allows.
+/// Whether the project has its first key, or any that may manage: one with which others can be made.
+async fn has_a_manager(project: &ProjectId, store: &dyn ConfigStore) -> Result<bool, StoreError> {
+    let all = store.watch(Group::Config).await?.next().await?;
+    let is_one = |key: &ApiKey| key.project == *project && (key.id == KEY_ID || key.scopes.contains(&Scope::Manage));
+    Ok(all.changes.iter().any(|change| matches!(&change.record, Some(Record::ApiKey(key)) if is_one(key))))
+}
+
+/// The project, allowing what the configuration allows. Where that says nothing, what was set through the API stays; what an
+/// earlier configuration said does not.
 async fn ensure_project(
     id: &ProjectId,
     allow: &AllowList,
@@ -96,15 +96,15 @@ async fn ensure_project(
 ) -> Result<(), StoreError> {
     loop {
         let (record, expected) = match store.get(&Key::Project(id.clone())).await? {
-            Some(Versioned { record: Record::Project(found), .. }) if found.egress_allow == allow.networks() => {
-                return Ok(());
-            }
+            Some(Versioned { record: Record::Project(found), .. }) if is_as_configured(&found, allow) => return Ok(()),
             Some(Versioned { revision, record: Record::Project(found) }) => {
                 tracing::info!(project = %id, allow = ?allow.networks(), "the project's egress exceptions have changed");
-                (Project { egress_allow: allow.networks().to_vec(), ..found }, Expected::At(revision))
+                let egress_allow = allow.networks().to_vec();
+                (Project { egress_allow, egress_set_by_api: false, ..found }, Expected::At(revision))
             }
             Some(_) | None => {
-                let made = Project { id: id.clone(), egress_allow: allow.networks().to_vec(), created_at: clock.now() };
+                let egress_allow = allow.networks().to_vec();
+                let made = Project { egress_allow, ..Project::new(id.clone(), clock.now()) };
                 (made, Expected::Absent)
             }
         };
@@ -114,6 +114,13 @@ async fn ensure_project(
             Changed::Conflict => {}
         }
     }
+}
+
+fn is_as_configured(project: &Project, allow: &AllowList) -> bool {
+    if project.egress_set_by_api {
+        return allow.networks().is_empty();
+    }
+    project.egress_allow == allow.networks()
 }
 
 /// The first key with this text; whether it was another one before.

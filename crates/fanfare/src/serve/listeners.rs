@@ -5,14 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
+use super::roles::Roles;
 use crate::config::Config;
 use crate::report::Report;
 
 /// The sockets, bound; connections wait in their backlogs until they are served.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// The API's.
-    pub(crate) api: TcpListener,
+    /// The API's, if this process answers its clients.
+    pub(crate) api: Option<TcpListener>,
     /// That of metrics and health.
     pub(crate) admin: TcpListener,
 }
@@ -22,8 +23,9 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address cannot be bound; the report names it and its option.
-    pub(crate) async fn bind(config: &Config) -> Result<Self, Report> {
-        Ok(Self { api: bind("listen", config.listen).await?, admin: bind("admin_listen", config.admin_listen).await? })
+    pub(crate) async fn bind(config: &Config, roles: Roles) -> Result<Self, Report> {
+        let api = if roles.has_api() { Some(bind("listen", config.listen).await?) } else { None };
+        Ok(Self { api, admin: bind("admin_listen", config.admin_listen).await? })
     }
 }
 

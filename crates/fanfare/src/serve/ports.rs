@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal};
-use fanfare_embedded::Embedded;
 
 /// The ports.
 #[derive(Clone, Debug)]
@@ -16,8 +15,11 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// The ports of the embedded engine.
-    pub(super) fn of(engine: &Embedded) -> Self {
+    /// The ports of an engine.
+    pub(super) fn of<E>(engine: &E) -> Self
+    where
+        E: EventLog + DeliveryQueue + ConfigStore + Journal + Dedup + Clone + 'static,
+    {
         Self {
             log: Arc::new(engine.clone()),
             queue: Arc::new(engine.clone()),

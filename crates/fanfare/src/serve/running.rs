@@ -1,15 +1,15 @@
-//! All services of one process: the order in which they start, and the order in which they stop.
+//! The services of one process: the order in which they start, and the order in which they stop.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use fanfare_console::Console;
+use fanfare_console::{Console, Operator};
+use fanfare_core::api_key::AdminKey;
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_delivery::Delivery;
 use fanfare_egress::Egress;
-use fanfare_embedded::Embedded;
 use fanfare_fanout::Fanout;
 use fanfare_history::History;
 use fanfare_http::{fallback, server};
@@ -20,10 +20,12 @@ use fanfare_telemetry::{Metrics, Readiness, admin};
 use tokio::net::TcpListener;
 
 use super::drain::applied_what_is_there;
+use super::engine::Engine;
 use super::listeners::Listeners;
 use super::ports::Ports;
+use super::roles::Roles;
 use super::signals::Signals;
-use super::{encryption_key, first_project, private_file};
+use super::{encryption_key, first_project};
 use crate::config::Config;
 use crate::report::Report;
 
@@ -32,14 +34,14 @@ const API_SHARE: u32 = 3;
 
 /// A running process.
 pub(crate) struct Running {
-    api_address: SocketAddr,
+    api_address: Option<SocketAddr>,
     admin_address: SocketAddr,
     failures: Failures,
     groups: Groups,
     readiness: Readiness,
-    engine: Embedded,
+    engine: Engine,
     ports: Ports,
-    history: History,
+    history: Option<History>,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,10 +57,10 @@ struct Groups {
 }
 
 impl Running {
-    /// Starts everything, in this order:
+    /// Starts the services of these roles, in this order:
     ///
     /// 1. the admin listener, which says "not ready" and why;
-    /// 2. the engine, which locks the data directory: from here on nobody else is here;
+    /// 2. the engine, which locks the data directory, or waits for its servers;
     /// 3. the encryption key, the first project and its key;
     /// 4. the registry, until it is loaded: nothing is served before;
     /// 5. history, delivery, fan-out, from the end of the pipeline to its beginning;
@@ -68,55 +70,75 @@ impl Running {
     ///
     /// # Errors
     /// When any of it fails; what was started stops with the runtime.
-    pub(crate) async fn start(config: &Config, listeners: Listeners, clock: Arc<dyn Clock>) -> Result<Self, Report> {
+    pub(crate) async fn start(
+        config: &Config,
+        roles: Roles,
+        listeners: Listeners,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Report> {
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
-        let failures = Failures::new();
+        let mut failures = Failures::new();
         let groups = Groups::new(&failures);
         let readiness = Readiness::new();
-        let (api_address, admin_address) = (address(&listeners.api)?, address(&listeners.admin)?);
         let Listeners { api, admin } = listeners;
+        let api_address = api.as_ref().map(address).transpose()?;
+        let admin_address = address(&admin)?;
         let loaded = readiness.condition("the configuration");
-        let serving = readiness.condition("the API");
+        let serving = readiness.condition("the services");
         let admin_router = admin::router(metrics.clone(), readiness.clone());
         let grace = config.shutdown_grace.get();
         let shutdown = groups.base.shutdown();
         groups.base.spawn("admin", server::serve(admin, admin_router, config.server.clone(), grace, shutdown));
 
-        private_file::make_directory(&config.data_dir)?;
-        let engine = open_engine(config, &clock, &metrics)?;
+        let engine = Engine::open(config, roles, &clock, &metrics, &readiness).await?;
         engine.start(&groups.base);
-        let ports = Ports::of(&engine);
+        let ports = engine.ports();
         let key = encryption_key::load(config, &ports.store).await?;
-        first_project::ensure(config, &ports.store, &clock).await?;
-
+        if roles.console {
+            first_project::ensure(config, &ports.store, &clock).await?;
+        }
         let registry = Registry::new(key.clone());
         registry.start(&ports.store, &clock, &groups.base);
-        let mut failures = failures;
         tokio::select! {
             () = registry.loaded() => {}
             failure = failures.first() => return Err(Report::because("cannot load the configuration records", &failure)),
         }
         loaded.met();
 
-        let history = open_history(config, &metrics)?;
-        history.start(Arc::clone(&ports.journal), Arc::clone(&ports.store), Arc::clone(&clock), &groups.history);
         let egress = Egress::new(&config.egress, metrics.clone())
             .map_err(|error| Report::because("cannot set the HTTP client for deliveries up", &error))?;
-        let services = Services { config, ports: &ports, registry, egress, clock: &clock, metrics: &metrics };
-        services.delivery().start(Arc::clone(&clock), metrics.clone(), &groups.delivery);
-        services.fanout().start(Arc::clone(&clock), metrics.clone(), &groups.fanout);
-        let console = services.console(history.clone(), key);
-        console.start(Arc::clone(&clock), &groups.api);
-        let router = services.router(console);
-        let shutdown = groups.api.shutdown();
-        groups.api.spawn("api", server::serve(api, router, config.server.clone(), grace / API_SHARE, shutdown));
+        let services = Services { config, ports: &ports, registry, egress };
+        let mut router = Router::new();
+        let mut history = None;
+        if roles.console {
+            let opened = open_history(config, &metrics)?;
+            opened.start(Arc::clone(&ports.journal), Arc::clone(&ports.store), Arc::clone(&clock), &groups.history);
+            let console = services.console(opened.clone(), key);
+            console.start(Arc::clone(&clock), &groups.api);
+            router = router.merge(console.router(Arc::clone(&clock), metrics.clone()));
+            history = Some(opened);
+        }
+        if roles.delivery {
+            services.delivery().start(Arc::clone(&clock), metrics.clone(), &groups.delivery);
+        }
+        if roles.fanout {
+            services.fanout().start(Arc::clone(&clock), metrics.clone(), &groups.fanout);
+        }
+        if roles.ingest {
+            router = router.merge(services.ingest().router(Arc::clone(&clock), metrics.clone()));
+        }
+        if let Some(api) = api {
+            let (router, shutdown) = (fallback::with_fallbacks(router), groups.api.shutdown());
+            groups.api.spawn("api", server::serve(api, router, config.server.clone(), grace / API_SHARE, shutdown));
+        }
         serving.met();
-        tracing::info!(listen = %api_address, admin_listen = %admin_address, data_dir = %config.data_dir.display(), "serving");
+        let listen = api_address.map_or_else(|| "none".to_owned(), |address| address.to_string());
+        tracing::info!(%listen, admin_listen = %admin_address, data_dir = %config.data_dir.display(), "serving");
         Ok(Self { api_address, admin_address, failures, groups, readiness, engine, ports, history, clock })
     }
 
-    /// Where the API listens.
-    pub(crate) fn api_address(&self) -> SocketAddr {
+    /// Where the API listens, if it does.
+    pub(crate) fn api_address(&self) -> Option<SocketAddr> {
         self.api_address
     }
 
@@ -163,10 +185,11 @@ impl Running {
         stop("the API", &self.groups.api, time.share(API_SHARE)).await;
         let pipeline = time.share(4) * 3;
         tokio::join!(stop("fan-out", &self.groups.fanout, pipeline), stop("delivery", &self.groups.delivery, pipeline));
-        let applied = applied_what_is_there(&self.history, &*self.ports.journal, &*self.clock);
-        tokio::select! {
-            () = applied => {}
-            () = self.clock.sleep(time.share(3)) => tracing::warn!("history is behind; it goes on at the next start"),
+        if let Some(history) = &self.history {
+            tokio::select! {
+                () = applied_what_is_there(history, &*self.ports.journal, &*self.clock) => {}
+                () = self.clock.sleep(time.share(3)) => tracing::warn!("history is behind; it goes on at the next start"),
+            }
         }
         stop("history", &self.groups.history, time.share(2)).await;
         stop("the registry and the admin listener", &self.groups.base, time.share(2)).await;
@@ -192,8 +215,6 @@ struct Services<'a> {
     ports: &'a Ports,
     registry: Arc<Registry>,
     egress: Egress,
-    clock: &'a Arc<dyn Clock>,
-    metrics: &'a Metrics,
 }
 
 impl Services<'_> {
@@ -230,20 +251,23 @@ impl Services<'_> {
             history,
             egress: self.egress.clone(),
             key,
+            operator: Operator {
+                admin_key: self.config.admin_key.expose().map(AdminKey::new),
+                egress_by_option: !self.config.egress_allow.networks().is_empty(),
+                first_key_by_option: self.config.api_key.expose().is_some(),
+            },
             config: self.config.console.clone(),
         }
     }
 
-    /// Ingest's routes and the console's, and problems for all that is neither.
-    fn router(&self, console: Console) -> Router {
-        let ingest = Ingest {
+    fn ingest(&self) -> Ingest {
+        Ingest {
             log: Arc::clone(&self.ports.log),
             store: Arc::clone(&self.ports.store),
             registry: Arc::clone(&self.registry),
+            admin_key: self.config.admin_key.expose().map(AdminKey::new),
             config: self.config.ingest.clone(),
-        };
-        let ingest = ingest.router(Arc::clone(self.clock), self.metrics.clone());
-        fallback::with_fallbacks(ingest.merge(console.router(Arc::clone(self.clock), self.metrics.clone())))
+        }
     }
 }
 
@@ -271,14 +295,6 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Report> {
 }
 
 /// Opening reads and may migrate files: other tasks of this thread go on elsewhere meanwhile.
-fn open_engine(config: &Config, clock: &Arc<dyn Clock>, metrics: &Metrics) -> Result<Embedded, Report> {
-    let open = || Embedded::open(&config.data_dir, &config.queue, Arc::clone(clock), metrics.clone());
-    let opened = tokio::task::block_in_place(open);
-    opened.map_err(|error| {
-        Report::because(format_args!("cannot open the queue in {}", config.data_dir.display()), &error)
-    })
-}
-
 fn open_history(config: &Config, metrics: &Metrics) -> Result<History, Report> {
     let path = config.data_dir.join("history.db");
     let opened = tokio::task::block_in_place(|| History::open(&path, &config.history, metrics.clone()));

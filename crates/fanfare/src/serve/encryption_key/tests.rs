@@ -26,6 +26,7 @@ async fn store_a_webhook(store: &Arc<dyn ConfigStore>, key: &SealingKey) {
         url: fanfare_core::egress::WebhookUrl::parse("https://example.com/").unwrap(),
         events: vec![fanfare_core::pattern::EventPattern::new("**").unwrap()],
         source: None,
+        filter: None,
         description: None,
         active: true,
         inactive_since: None,

@@ -89,3 +89,36 @@ async fn the_exceptions_follow_the_configuration() {
     installation.start("a-key-of-ours", &[]).await;
     assert_eq!(installation.allow().await, Vec::<String>::new());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exceptions_set_through_the_api_stay_until_the_configuration_says_otherwise() {
+    let installation = Installation::new();
+    installation.start("a-key-of-ours", &[]).await;
+    let by_api = Project {
+        egress_allow: vec!["10.0.0.0/8".parse().unwrap()],
+        egress_set_by_api: true,
+        ..Project::new(ProjectId::new(PROJECT).unwrap(), installation.clock.now())
+    };
+    installation.store.put(Record::Project(by_api), Expected::Any).await.unwrap();
+    installation.start("a-key-of-ours", &[]).await;
+    assert_eq!(installation.allow().await, ["10.0.0.0/8"]);
+    installation.start("a-key-of-ours", &["::1/128"]).await;
+    assert_eq!(installation.allow().await, ["::1/128"]);
+    installation.start("a-key-of-ours", &[]).await;
+    assert_eq!(installation.allow().await, Vec::<String>::new(), "what the option had set stays without it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_first_key_comes_back_only_where_no_other_may_manage() {
+    let installation = Installation::new();
+    installation.start("", &[]).await;
+    let first = installation.key().await;
+    let other = |scopes: Vec<Scope>| ApiKey { id: ApiKeyId(ulid::Ulid(7)), scopes, ..first.clone() };
+    installation.store.put(Record::ApiKey(other(vec![Scope::Manage])), Expected::Any).await.unwrap();
+    installation.store.remove(&Key::ApiKey(KEY_ID), Expected::Any).await.unwrap();
+    installation.start("", &[]).await;
+    assert_eq!(installation.store.get(&Key::ApiKey(KEY_ID)).await.unwrap(), None);
+    installation.store.put(Record::ApiKey(other(vec![Scope::Read])), Expected::Any).await.unwrap();
+    installation.start("", &[]).await;
+    assert!(installation.key().await.scopes.contains(&Scope::Manage));
+}

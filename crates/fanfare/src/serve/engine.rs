@@ -1,0 +1,98 @@
+//! The engine under the services: embedded in this process, or distributed over NATS and Redis.
+//!
+//! Only this file knows which it is; the services get ports.
+
+use std::sync::Arc;
+
+use fanfare_core::clock::Clock;
+use fanfare_distributed::{ConnectError, Distributed};
+use fanfare_embedded::{DirectoryLock, Embedded};
+use fanfare_runtime::Tasks;
+use fanfare_telemetry::{Metrics, Readiness};
+
+use super::ports::Ports;
+use super::private_file;
+use super::roles::Roles;
+use crate::config::Config;
+use crate::report::Report;
+
+/// An open engine.
+pub(super) enum Engine {
+    /// One SQLite file, for this process alone.
+    Embedded(Embedded),
+    /// Streams and claims that other processes share. The read model of a console is in a directory of its own.
+    Distributed {
+        /// The engine.
+        engine: Distributed,
+        /// The directory of this process, if it keeps one.
+        _directory: Option<DirectoryLock>,
+    },
+}
+
+impl Engine {
+    /// Opens the embedded engine, or connects the distributed one, waiting for its servers for as long as it takes.
+    ///
+    /// # Errors
+    /// When waiting cannot help.
+    pub(super) async fn open(
+        config: &Config,
+        roles: Roles,
+        clock: &Arc<dyn Clock>,
+        metrics: &Metrics,
+        readiness: &Readiness,
+    ) -> Result<Self, Report> {
+        if !config.is_distributed() {
+            private_file::make_directory(&config.data_dir)?;
+            return open_embedded(config, clock, metrics).map(Engine::Embedded);
+        }
+        let directory = if roles.console {
+            private_file::make_directory(&config.data_dir)?;
+            Some(DirectoryLock::acquire(&config.data_dir).map_err(|error| {
+                Report::because(format_args!("cannot use the data directory {}", config.data_dir.display()), &error)
+            })?)
+        } else {
+            None
+        };
+        let connected = readiness.condition("NATS");
+        let engine =
+            Distributed::connect(&config.distributed, Arc::clone(clock)).await.map_err(|error| match error {
+                ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
+                error => Report::because("cannot start on NATS and Redis", &error),
+            })?;
+        connected.met();
+        Ok(Engine::Distributed { engine, _directory: directory })
+    }
+
+    /// The ports.
+    pub(super) fn ports(&self) -> Ports {
+        match self {
+            Engine::Embedded(engine) => Ports::of(engine),
+            Engine::Distributed { engine, .. } => Ports::of(engine),
+        }
+    }
+
+    /// Starts what the engine does by itself.
+    pub(super) fn start(&self, tasks: &Tasks) {
+        match self {
+            Engine::Embedded(engine) => engine.start(tasks),
+            Engine::Distributed { engine, .. } => engine.start(tasks),
+        }
+    }
+
+    /// Writes what it was given, gives back what it holds, and closes.
+    pub(super) async fn close(&self) {
+        match self {
+            Engine::Embedded(engine) => engine.close().await,
+            Engine::Distributed { engine, .. } => engine.close().await,
+        }
+    }
+}
+
+/// Opening reads and may migrate files: other tasks of this thread go on elsewhere meanwhile.
+fn open_embedded(config: &Config, clock: &Arc<dyn Clock>, metrics: &Metrics) -> Result<Embedded, Report> {
+    let open = || Embedded::open(&config.data_dir, &config.queue, Arc::clone(clock), metrics.clone());
+    let opened = tokio::task::block_in_place(open);
+    opened.map_err(|error| {
+        Report::because(format_args!("cannot open the queue in {}", config.data_dir.display()), &error)
+    })
+}
