@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::say;
+use crate::{say, tools};
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -50,5 +50,11 @@ pub(crate) fn bench(options: &[&str]) -> Result<(), String> {
     run(cargo().args(["build", "--release", "--package", "fanfare", "--package", "fanfare-bench"]))?;
     let binary = target().join("release").join(format!("fanfare{}", std::env::consts::EXE_SUFFIX));
     let bench = target().join("release").join(format!("fanfare-bench{}", std::env::consts::EXE_SUFFIX));
-    run(Command::new(bench).args(options).current_dir(root()).env("FANFARE_BIN", binary))
+    let mut bench = Command::new(bench);
+    bench.args(options).current_dir(root()).env("FANFARE_BIN", binary);
+    if options.contains(&"distributed") {
+        let (nats, redis) = tools::engine_servers()?;
+        bench.env("FANFARE_NATS_SERVER", nats).env("FANFARE_REDIS_SERVER", redis);
+    }
+    run(&mut bench)
 }

@@ -37,6 +37,17 @@ pub(crate) fn ready() -> Result<Tools, String> {
     Ok(Tools { python: python_clients()?, nats: servers::nats()?, redis })
 }
 
+/// NATS and Redis alone, for the bench.
+///
+/// # Errors
+/// What is missing and how to get it.
+pub(crate) fn engine_servers() -> Result<(PathBuf, PathBuf), String> {
+    if !servers::REDIS.is_met() {
+        install(&[servers::REDIS])?;
+    }
+    Ok((servers::nats()?, PathBuf::from(servers::REDIS.program)))
+}
+
 /// One program that the tests run.
 #[derive(Clone, Copy)]
 struct Need {

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// Which engine is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// `fanfare serve`, one process.
+    Embedded,
+    /// One process of each service, NATS and Redis.
+    Distributed,
+}
+
 /// How long and how much; each bounded.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -13,19 +22,29 @@ pub(crate) struct Options {
     pub(crate) bytes: usize,
     /// Events per second of the open loop.
     pub(crate) rate: u32,
+    /// What is measured.
+    pub(crate) engine: Engine,
 }
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--seconds 1..60] [--connections 1..512] [--bytes 64..65536] [--rate 1..5000]
+usage: cargo xtask bench [--engine embedded|distributed] [--seconds 1..60] [--connections 1..512] [--bytes 64..65536] [--rate 1..5000]
 defaults: 10 seconds a scenario, 64 connections, 300 bytes, 300 events/s";
 
 impl Options {
     pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { duration: Duration::from_secs(10), connections: 64, bytes: 300, rate: 300 };
+        let mut options = Self {
+            duration: Duration::from_secs(10),
+            connections: 64,
+            bytes: 300,
+            rate: 300,
+            engine: Engine::Embedded,
+        };
         let mut arguments = arguments;
         while let Some(name) = arguments.next() {
-            let value = arguments.next().and_then(|text| text.parse::<usize>().ok());
-            match (name.as_str(), value) {
+            let text = arguments.next().unwrap_or_default();
+            match (name.as_str(), text.parse::<usize>().ok()) {
+                ("--engine", None) if text == "embedded" => options.engine = Engine::Embedded,
+                ("--engine", None) if text == "distributed" => options.engine = Engine::Distributed,
                 ("--seconds", Some(seconds @ 1..=60)) => options.duration = Duration::from_secs(seconds as u64),
                 ("--connections", Some(connections @ 1..=512)) => options.connections = connections,
                 ("--bytes", Some(bytes @ 64..=65_536)) => options.bytes = bytes,

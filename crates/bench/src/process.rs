@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::Failure;
+use crate::options::Engine;
 
 /// The key that the bench publishes with.
 pub(crate) const API_KEY: &str = "bench-key-0123456789";
@@ -21,65 +22,115 @@ pub(crate) fn now() -> u64 {
     u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A running `fanfare serve`; killed when it is dropped.
+/// The processes under measurement; killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Fanfare {
-    child: Child,
+    members: Vec<Member>,
+    /// Where events go.
     pub(crate) api: SocketAddr,
+    manage: SocketAddr,
     client: reqwest::Client,
     dir: TempDir,
 }
 
-impl Drop for Fanfare {
+/// One of our own child processes.
+#[derive(Debug)]
+struct Member(Child);
+
+impl Drop for Member {
     fn drop(&mut self) {
         // It is our own child, and its data is thrown away.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 impl Fanfare {
-    /// Starts it on a fresh data directory and waits until it is ready.
-    pub(crate) async fn start() -> Result<Self, Failure> {
+    /// Starts what the engine needs on a fresh directory and waits until all of it is ready.
+    pub(crate) async fn start(engine: Engine) -> Result<Self, Failure> {
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        let dir = tempfile::tempdir()?;
+        let mut started = Self { members: Vec::new(), api: free_address()?, manage: free_address()?, client, dir };
+        match engine {
+            Engine::Embedded => {
+                started.manage = started.api;
+                started.service("serve", started.api, &[]).await?;
+            }
+            Engine::Distributed => {
+                let (nats, redis) = started.servers()?;
+                let environment = [
+                    ("FANFARE_DISTRIBUTED_NATS_URLS", format!("nats://{nats}")),
+                    ("FANFARE_DISTRIBUTED_REDIS_URL", format!("redis://{redis}")),
+                    ("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+                ];
+                started.service("console", started.manage, &environment).await?;
+                started.service("ingest", started.api, &environment).await?;
+                started.service("fanout", free_address()?, &environment).await?;
+                started.service("delivery", free_address()?, &environment).await?;
+            }
+        }
+        Ok(started)
+    }
+
+    /// Starts NATS and Redis; the services wait for them by themselves.
+    fn servers(&mut self) -> Result<(SocketAddr, SocketAddr), Failure> {
+        let (nats, redis) = (free_address()?, free_address()?);
+        let dir = self.dir.path();
+        let program = |variable: &str, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
+        let mut server = Command::new(program("FANFARE_NATS_SERVER", "nats-server"));
+        server.args(["-js", "-a", "127.0.0.1", "-p", &nats.port().to_string(), "-sd"]).arg(dir.join("nats"));
+        self.members.push(Member(server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?));
+        let mut server = Command::new(program("FANFARE_REDIS_SERVER", "redis-server"));
+        server.args(["--bind", "127.0.0.1", "--port", &redis.port().to_string(), "--save", "", "--appendonly", "yes"]);
+        server.arg("--dir").arg(dir);
+        self.members.push(Member(server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?));
+        Ok((nats, redis))
+    }
+
+    /// Starts one process of Fanfare and waits until it is ready.
+    async fn service(&mut self, role: &str, listen: SocketAddr, environment: &[(&str, String)]) -> Result<(), Failure> {
         let binary =
             std::env::var_os("FANFARE_BIN").ok_or("FANFARE_BIN does not name the binary; use cargo xtask bench")?;
-        let (api, admin) = (free_address()?, free_address()?);
-        let dir = tempfile::tempdir()?;
+        let admin = free_address()?;
         let child = Command::new(binary)
-            .arg("serve")
+            .arg(role)
             // Only options may begin so; an unknown one is refused.
             .env_remove("FANFARE_BIN")
-            .env("FANFARE_LISTEN", api.to_string())
+            .env_remove("FANFARE_NATS_SERVER")
+            .env_remove("FANFARE_REDIS_SERVER")
+            .env("FANFARE_LISTEN", listen.to_string())
             .env("FANFARE_ADMIN_LISTEN", admin.to_string())
-            .env("FANFARE_DATA_DIR", dir.path().join("data"))
+            .env("FANFARE_DATA_DIR", self.dir.path().join("data"))
             .env("FANFARE_API_KEY", API_KEY)
             .env("FANFARE_EGRESS_ALLOW", "127.0.0.0/8")
             .env("FANFARE_LOG", "warn")
             // The closed loop is to be held back by the machine, not by the quota.
             .env("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000")
             .env("FANFARE_INGEST_BURST", "1000000")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .spawn()?;
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        let mut fanfare = Self { child, api, client, dir };
+        self.members.push(Member(child));
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..1500 {
             ticks.tick().await;
-            if let Some(status) = fanfare.child.try_wait()? {
-                return Err(format!("fanfare ended with {status} instead of becoming ready").into());
+            for Member(child) in &mut self.members {
+                if let Some(status) = child.try_wait()? {
+                    return Err(format!("a process ended with {status} while {role} was to become ready").into());
+                }
             }
-            let ready = fanfare.client.get(format!("http://{admin}/readyz")).send().await;
+            let ready = self.client.get(format!("http://{admin}/readyz")).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
-                return Ok(fanfare);
+                return Ok(());
             }
         }
-        Err("fanfare was not ready after 30 s".into())
+        Err(format!("{role} was not ready after 30 s").into())
     }
 
     /// Creates a webhook for every event type.
     pub(crate) async fn create_webhook(&self, url: &str) -> Result<(), Failure> {
         let body: Value = json!({"url": url, "events": ["**"]});
-        let request = self.client.post(format!("http://{}/v1/webhooks", self.api));
+        let request = self.client.post(format!("http://{}/v1/webhooks", self.manage));
         let request = request.header("x-api-key", API_KEY).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await?;
         if answer.status().as_u16() == 201 {
@@ -88,32 +139,49 @@ impl Fanfare {
         Err(format!("the webhook was not created: {} {}", answer.status(), answer.text().await?).into())
     }
 
-    /// Processor time it has used so far.
+    /// Processor time that all processes together have used so far.
     pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The program's name, in parentheses, may hold anything; the numbers come after it (proc(5), fields 14 and 15).
-        let after_name = stat.rsplit_once(')').ok_or("no name in /proc/<pid>/stat")?.1;
-        let mut fields = after_name.split_whitespace().skip(11);
-        let mut ticks =
-            || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or("no times in /proc/<pid>/stat");
-        // Linux counts in hundredths of a second wherever Fanfare runs.
-        Ok(Duration::from_millis(10 * (ticks()? + ticks()?)))
+        self.members.iter().map(|Member(child)| processor_time(child.id())).sum()
     }
 
-    /// Its peak resident memory in bytes.
+    /// Peak resident memory of all processes together, in bytes: the sum of each one's peak.
     pub(crate) fn peak_memory(&self) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/<pid>/status")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        self.members.iter().map(|Member(child)| peak_memory(child.id())).sum()
     }
 
-    /// The size of its data directory in bytes.
+    /// The size of all that is kept, in bytes.
     pub(crate) fn data_bytes(&self) -> u64 {
-        let Ok(entries) = std::fs::read_dir(self.dir.path().join("data")) else { return 0 };
-        entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+        size_of(self.dir.path())
     }
+}
+
+fn processor_time(process: u32) -> Result<Duration, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The program's name, in parentheses, may hold anything; the numbers come after it (proc(5), fields 14 and 15).
+    let after_name = stat.rsplit_once(')').ok_or("no name in /proc/<pid>/stat")?.1;
+    let mut fields = after_name.split_whitespace().skip(11);
+    let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or("no times in /proc/<pid>/stat");
+    // Linux counts in hundredths of a second wherever Fanfare runs.
+    Ok(Duration::from_millis(10 * (ticks()? + ticks()?)))
+}
+
+fn peak_memory(process: u32) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/<pid>/status")?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024)
+}
+
+fn size_of(directory: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.metadata() {
+            Ok(data) if data.is_dir() => size_of(&entry.path()),
+            Ok(data) => data.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }
 
 fn free_address() -> Result<SocketAddr, Failure> {

@@ -58,7 +58,7 @@ pub(crate) async fn all(options: &Options) -> Result<Results, Failure> {
 
 async fn throughput(options: &Options, receiver: &Receiver, webhooks: u64) -> Result<Throughput, Failure> {
     receiver.reset();
-    let fanfare = prepared(receiver, webhooks).await?;
+    let fanfare = prepared(options, receiver, webhooks).await?;
     let processor_before = fanfare.processor_time()?;
     let start = now();
     let sent = sender::closed_loop(fanfare.api, options.connections, options.bytes, options.duration).await?;
@@ -79,7 +79,7 @@ async fn throughput(options: &Options, receiver: &Receiver, webhooks: u64) -> Re
 
 async fn latency(options: &Options, receiver: &Receiver) -> Result<Latency, Failure> {
     receiver.reset();
-    let fanfare = prepared(receiver, 1).await?;
+    let fanfare = prepared(options, receiver, 1).await?;
     let sent = sender::open_loop(fanfare.api, options.rate, options.bytes, options.duration).await?;
     drained(receiver, sent.len() as u64).await?;
     Ok(Latency {
@@ -90,8 +90,8 @@ async fn latency(options: &Options, receiver: &Receiver) -> Result<Latency, Fail
     })
 }
 
-async fn prepared(receiver: &Receiver, webhooks: u64) -> Result<Fanfare, Failure> {
-    let fanfare = Fanfare::start().await?;
+async fn prepared(options: &Options, receiver: &Receiver, webhooks: u64) -> Result<Fanfare, Failure> {
+    let fanfare = Fanfare::start(options.engine).await?;
     for number in 0..webhooks {
         fanfare.create_webhook(&format!("http://{}/{number}", receiver.address)).await?;
     }
