@@ -87,10 +87,17 @@ async fn a_wrong_webhook_is_refused_by_field() {
         ("a short secret", webhook(&|w| w["secret"] = json!("short")), 400, "$.secret"),
         ("a reserved header", webhook(&|w| w["headers"] = json!({"Host": "x"})), 400, "$.headers.Host"),
         ("an unknown field", webhook(&|w| w["urll"] = json!("x")), 400, "$.urll"),
+        ("a filter that is a text", webhook(&|w| w["filter"] = json!("x")), 400, "$.filter"),
+        ("a filter of a value", webhook(&|w| w["filter"] = json!({"order": {"id": 7}})), 400, "$.filter.order.id"),
+        (
+            "a filter with a wrong range",
+            webhook(&|w| w["filter"] = json!({"total": [{"numeric": [">", "7"]}]})),
+            400,
+            "$.filter.total[0].numeric[1]",
+        ),
         ("a secret that is a number", webhook(&|w| w["secret"] = json!(12_345_678)), 400, "$.secret"),
     ];
     for later in [
-        "filter",
         "ordering",
         "rate_limit",
         "buffer_enabled",

@@ -56,7 +56,9 @@ pub(crate) struct EventView {
 #[derive(Debug, Serialize)]
 struct NonMatchView {
     webhook_id: WebhookId,
-    reason: NonMatch,
+    /// The reason, and of a filter the condition.
+    #[serde(flatten)]
+    why: NonMatch,
 }
 
 /// One event.
@@ -72,7 +74,12 @@ pub(crate) async fn one(
     let id = EventId::new(id).map_err(|_| Problem::not_found("event"))?;
     // The log first: an event that moves on between the two reads is found in one of them.
     let logged = api.console.log.get(caller.project(), &id).await.map_err(|error| Problem::unavailable(&error))?;
-    let row = api.console.history.event(caller.project(), &id).await.map_err(|error| history_failed(&error))?;
+    let row = api
+        .console
+        .history
+        .event(caller.project(), &id, logged.as_ref().map(|event| event.data.clone()))
+        .await
+        .map_err(|error| history_failed(&error))?;
     let view = match (row, logged) {
         (Some(row), logged) => EventView::fanned_out(row, data(logged.as_ref())?),
         (None, Some(event)) => EventView::pending(&event.header, data(Some(&event))?, event.data.len()),
@@ -116,7 +123,7 @@ impl EventView {
 
     fn fanned_out(row: EventRow, data: Option<Box<RawValue>>) -> Self {
         let non_matches =
-            row.non_matches.into_iter().map(|(webhook_id, reason)| NonMatchView { webhook_id, reason }).collect();
+            row.non_matches.into_iter().map(|(webhook_id, why)| NonMatchView { webhook_id, why }).collect();
         Self {
             status: EventStatus::FannedOut,
             fanned_out_at: Some(row.fanned_out_at),

@@ -10,6 +10,7 @@ mod audit;
 mod deliveries;
 mod event_types;
 mod events;
+mod filters;
 mod input;
 mod paging;
 mod retry;

@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 
 use crate::api::Api;
 use crate::webhooks::{activate, create, delete, read, rotate, secret, test, update};
-use crate::{deliveries, event_types, events, retry};
+use crate::{deliveries, event_types, events, filters, retry};
 
 /// The routes, without fallbacks: the router is merged with others, and what none of them knows is answered by the whole.
 pub(crate) fn routes(api: Arc<Api>) -> Router {
@@ -18,6 +18,7 @@ pub(crate) fn routes(api: Arc<Api>) -> Router {
         .route("/v1/webhooks/{id}/activate", post(activate::activate))
         .route("/v1/webhooks/{id}/secret", get(secret::secret))
         .route("/v1/webhooks/{id}/rotate-secret", post(rotate::rotate))
+        .route("/v1/filters/preview", post(filters::preview))
         .route("/v1/event-types", get(event_types::list))
         .route("/v1/events/{id}", get(events::one))
         .route("/v1/deliveries", get(deliveries::list))

@@ -140,6 +140,7 @@ fn template(rng: &mut StdRng) -> Webhook {
         url: WebhookUrl::parse("https://receiver.example/hook").expect("a webhook url"),
         events: Vec::new(),
         source: None,
+        filter: None,
         description: None,
         active: true,
         inactive_since: None,

@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::EventHeader;
+use crate::filter::FilterData;
 use crate::ids::WebhookId;
 use crate::pattern::EventPattern;
 use crate::webhook::Webhook;
@@ -24,8 +25,10 @@ use symbols::{Symbol, Symbols};
 use trie::Trie;
 
 /// Why an event did not go to a webhook of its project.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// Written as `{"reason": "type"}`, with `condition` beside the reason `filter`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 pub enum NonMatch {
     /// The webhook was made after the event was matched.
     NotYetCreated,
@@ -35,24 +38,38 @@ pub enum NonMatch {
     Type,
     /// It is limited to another source.
     Source,
+    /// The event's data does not meet its filter.
+    Filter {
+        /// The path of the first condition that was not met, such as `message.type`; `None` where the data is not known.
+        condition: Option<Box<str>>,
+    },
 }
 
 /// Why the event does not go to this webhook of its project; `None` if it does. The rule that the index must agree with.
 ///
-/// Of several reasons it is the first of inactive, type, source. [`NonMatch::NotYetCreated`] is not its business: what
-/// asks it holds the webhook already.
-pub fn non_match(webhook: &Webhook, event: &EventHeader) -> Option<NonMatch> {
+/// Of several reasons it is the first of inactive, type, source, filter. [`NonMatch::NotYetCreated`] is not its business:
+/// what asks it holds the webhook already.
+///
+/// Without the event's `data`, which is kept for less long than what became of the event, a webhook with a filter is taken
+/// to be one that the event did not go to: only who knows that already may ask without.
+pub fn non_match(webhook: &Webhook, event: &EventHeader, data: Option<&FilterData<'_>>) -> Option<NonMatch> {
     if !webhook.active {
         return Some(NonMatch::Inactive);
     }
     if !webhook.events.iter().any(|pattern| pattern.matches(&event.event_type)) {
         return Some(NonMatch::Type);
     }
-    let elsewhere = webhook.source.is_some() && webhook.source != event.source;
-    elsewhere.then_some(NonMatch::Source)
+    if webhook.source.is_some() && webhook.source != event.source {
+        return Some(NonMatch::Source);
+    }
+    let filter = webhook.filter.as_ref()?;
+    match data {
+        Some(data) => filter.failing(data).map(|condition| NonMatch::Filter { condition: Some(condition.into()) }),
+        None => Some(NonMatch::Filter { condition: None }),
+    }
 }
 
-/// The index over the active webhooks of all projects.
+/// The index over the active webhooks of all projects. Filters are not its business: they are asked of what it finds.
 ///
 /// Memory grows with the active webhooks and their patterns alone; whatever a webhook added is freed with it. Measured by
 /// `benches/matching.rs` on 2 cores, with 1,000,000 webhooks over 10,000 projects and one that matches: one exact type

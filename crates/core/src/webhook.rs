@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::egress::WebhookUrl;
 use crate::event::Source;
+use crate::filter::Filter;
 use crate::ids::{ProjectId, WebhookId};
 use crate::pattern::EventPattern;
 use crate::retry::RetrySchedule;
@@ -104,6 +105,9 @@ pub struct Webhook {
     /// Limits it to events of this source.
     #[serde(default)]
     pub source: Option<Source>,
+    /// Limits it to events whose data meets these conditions.
+    #[serde(default)]
+    pub filter: Option<Filter>,
     /// Its owner's words, at most 512 characters.
     #[serde(default)]
     pub description: Option<String>,

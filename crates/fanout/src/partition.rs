@@ -118,7 +118,7 @@ impl Consumer {
         let mut entries: Vec<JournalEntry> = Vec::new();
         for logged in events {
             let redelivered = logged.redelivered;
-            let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event.header);
+            let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event);
             debug_assert!(at_revision >= revision, "the registry does not go back");
             let mut event = matched(logged.event, at_revision, &webhooks, |webhook| self.fanout.registry.gate(webhook));
             let result = if event.pushes.is_empty() { "unmatched" } else { "matched" };

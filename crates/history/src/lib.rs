@@ -18,6 +18,7 @@ mod versions;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fanfare_core::attempt::Attempt;
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::{DeliveryId, EventId, ProjectId};
@@ -95,11 +96,21 @@ impl History {
     /// An event with its deliveries and non-matches (at most 100 of each; the totals say whether there are more). `None`
     /// until it has been fanned out.
     ///
+    /// `data` is the event's, if it is still retained: the read model keeps none, and needs it to say at which condition of
+    /// a filter the event ended.
+    ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn event(&self, project: &ProjectId, id: &EventId) -> Result<Option<EventRow>, HistoryError> {
+    pub async fn event(
+        &self,
+        project: &ProjectId,
+        id: &EventId,
+        data: Option<Bytes>,
+    ) -> Result<Option<EventRow>, HistoryError> {
         let (project, id) = (project.clone(), id.clone());
-        self.database.read("read an event", move |transaction| query::event::one(transaction, &project, &id)).await
+        self.database
+            .read("read an event", move |transaction| query::event::one(transaction, &project, &id, data.as_deref()))
+            .await
     }
 
     /// Deliveries of a project, most recent first.

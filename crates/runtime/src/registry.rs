@@ -12,7 +12,8 @@ use std::time::Duration;
 use fanfare_core::api_key::ApiKey;
 use fanfare_core::clock::Clock;
 use fanfare_core::egress::EgressPolicy;
-use fanfare_core::event::EventHeader;
+use fanfare_core::event::Event;
+use fanfare_core::filter::FilterData;
 use fanfare_core::health::{GateReason, Health, WebhookState};
 use fanfare_core::ids::{ProjectId, WebhookId};
 use fanfare_core::ports::config_store::{Changes, ConfigStore, Group, Revision};
@@ -240,9 +241,17 @@ impl Registry {
     }
 
     /// The webhooks that an event goes to, in order of their id, and the revision they were matched at.
-    pub fn matches(&self, event: &EventHeader) -> (Revision, Vec<Arc<ServedWebhook>>) {
-        let view = self.view.read();
-        (view.config_revision, view.matches(event))
+    ///
+    /// The event's data is read only if one of those that are subscribed has a filter, and then once for all of them.
+    pub fn matches(&self, event: &Event) -> (Revision, Vec<Arc<ServedWebhook>>) {
+        let (revision, mut found) = {
+            let view = self.view.read();
+            (view.config_revision, view.subscribed(&event.header))
+        };
+        // Asked when the view is free again: a filter may take longer than a change of the configuration should wait.
+        let data = FilterData::new(&event.data);
+        found.retain(|served| served.webhook.filter.as_ref().is_none_or(|filter| filter.matches(&data)));
+        (revision, found)
     }
 
     /// The gate in front of a webhook: paused while its owner has it inactive, else what its health record says.

@@ -112,6 +112,7 @@ fn make(
         url: url.clone(),
         events: events.clone(),
         source: fields.source.merged_option(&None),
+        filter: fields.filter.merged_option(&None),
         description: fields.description.merged_option(&None),
         active,
         inactive_since: (!active).then_some(now),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use fanfare_core::egress::{EgressPolicy, WebhookUrl};
 use fanfare_core::event::Source;
+use fanfare_core::filter::Filter;
 use fanfare_core::pattern::EventPattern;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::secret::Secret;
@@ -23,10 +24,11 @@ pub(crate) const MAX_DESCRIPTION: usize = 512;
 pub(crate) const MAX_URL: usize = 2048;
 
 /// What an owner may set.
-const SETTABLE: [&str; 10] = [
+const SETTABLE: [&str; 11] = [
     "url",
     "events",
     "source",
+    "filter",
     "description",
     "active",
     "headers",
@@ -49,8 +51,7 @@ const READ_ONLY: [&str; 10] = [
     "project",
 ];
 /// What a webhook is going to have. Refused for now: a field that is taken and does nothing would be a promise broken.
-const NOT_YET: [&str; 8] = [
-    "filter",
+const NOT_YET: [&str; 7] = [
     "ordering",
     "rate_limit",
     "buffer_enabled",
@@ -77,6 +78,8 @@ pub(crate) struct WebhookFields {
     pub(crate) events: Given<Vec<EventPattern>>,
     /// The source it is limited to.
     pub(crate) source: Given<Source>,
+    /// The conditions on data that it is limited to.
+    pub(crate) filter: Given<Filter>,
     /// Its owner's words.
     pub(crate) description: Given<String>,
     /// Whether it is active.
@@ -100,6 +103,7 @@ impl WebhookFields {
             url: Given::Absent,
             events: Given::Absent,
             source: Given::Absent,
+            filter: Given::Absent,
             description: Given::Absent,
             active: Given::Absent,
             headers: Given::Absent,
@@ -146,6 +150,7 @@ impl WebhookFields {
                     Source::new(text(value)?).map_err(|_| format!("must be {}", Source::ALLOWED))
                 });
             }
+            "filter" => self.filter = filter(value, wrong),
             "description" => self.description = take(value, &at, wrong, description),
             "active" => self.active = take(value, &at, wrong, truth),
             "headers" => self.headers = headers::read(value, wrong),
@@ -193,6 +198,20 @@ fn events(value: &Value, wrong: &mut Wrong) -> Given<Vec<EventPattern>> {
         }
     }
     Given::Value(patterns)
+}
+
+/// A filter; what is wrong with it is noted where in the filter it is.
+pub(crate) fn filter(value: &Value, wrong: &mut Wrong) -> Given<Filter> {
+    if value.is_null() {
+        return Given::Null;
+    }
+    match Filter::parse(value.clone(), "$.filter") {
+        Ok(filter) => Given::Value(filter),
+        Err(error) => {
+            wrong.at(error.path, error.message);
+            Given::Absent
+        }
+    }
 }
 
 fn description(value: &Value) -> Result<String, String> {

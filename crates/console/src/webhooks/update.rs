@@ -112,6 +112,7 @@ fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Times
         url: fields.url.or(&current.url),
         events: fields.events.or(&current.events),
         source: fields.source.merged_option(&current.source),
+        filter: fields.filter.merged_option(&current.filter),
         description: fields.description.merged_option(&current.description),
         active,
         inactive_since: if active { None } else { current.inactive_since.or(Some(now)) },

@@ -3,6 +3,7 @@
 use fanfare_core::clock::Timestamp;
 use fanfare_core::egress::WebhookUrl;
 use fanfare_core::event::Source;
+use fanfare_core::filter::Filter;
 use fanfare_core::health::{Gate, Health, PauseReason, WebhookState};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::pattern::EventPattern;
@@ -20,6 +21,7 @@ pub(crate) struct WebhookView {
     url: WebhookUrl,
     events: Vec<EventPattern>,
     source: Option<Source>,
+    filter: Option<Filter>,
     description: Option<String>,
     active: bool,
     state: WebhookState,
@@ -44,6 +46,7 @@ impl WebhookView {
             url: webhook.url.clone(),
             events: webhook.events.clone(),
             source: webhook.source.clone(),
+            filter: webhook.filter.clone(),
             description: webhook.description.clone(),
             active: webhook.active,
             state: state(pause.is_some(), health),

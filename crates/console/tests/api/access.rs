@@ -25,6 +25,10 @@ async fn every_route_needs_a_key_with_its_scope() {
         assert_eq!(world.call_as(PUBLISHER, "GET", path, None).await.status, 403, "{path}");
         assert_eq!(world.call_as("nobody's key", "GET", path, None).await.status, 401, "{path}");
     }
+    let preview = json!({"filter": {"a": [1]}, "data": {"a": 1}});
+    for (key, status) in [(READER, 200), (PUBLISHER, 403), ("nobody's key", 401)] {
+        assert_eq!(world.call_as(key, "POST", "/v1/filters/preview", Some(preview.clone())).await.status, status);
+    }
     let manage = [
         ("POST", "/v1/webhooks".to_owned()),
         ("PATCH", format!("/v1/webhooks/{webhook}")),

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod deliveries;
 mod events;
+mod filters;
 mod read;
 mod retry;
 mod rotate;

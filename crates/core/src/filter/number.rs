@@ -85,19 +85,25 @@ fn read_exponent(text: &str) -> i64 {
     digits.parse().unwrap_or(beyond)
 }
 
-/// A number of a filter.
+/// A number of a filter, read once.
 #[derive(Clone, Debug)]
-pub(super) struct Number(Box<str>);
+pub(super) struct Number {
+    negative: bool,
+    magnitude: i64,
+    digits: Box<str>,
+}
 
 impl Number {
     /// As JSON writes it. An integer that needs more than 64 bits was rounded to 17 digits when the filter was read.
     pub(super) fn new(number: &serde_json::Number) -> Self {
-        Self(number.to_string().into())
+        let text = number.to_string();
+        let Decimal { negative, magnitude, digits } = Decimal::read(&text);
+        Self { negative, magnitude, digits: digits.into() }
     }
 
     /// Its value.
     pub(super) fn value(&self) -> Decimal<'_> {
-        Decimal::read(&self.0)
+        Decimal { negative: self.negative, magnitude: self.magnitude, digits: &self.digits }
     }
 }
 

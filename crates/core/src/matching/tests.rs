@@ -27,6 +27,7 @@ fn webhook(number: u8, project: &str, events: &[&str], source: Option<&str>) -> 
         url: WebhookUrl::parse("https://receiver.example/hook").unwrap(),
         events: events.iter().map(|pattern| EventPattern::new(pattern).unwrap()).collect(),
         source: source.map(|source| Source::new(source).unwrap()),
+        filter: None,
         description: None,
         active: true,
         inactive_since: None,
@@ -76,12 +77,40 @@ fn held(index: &MatchIndex) -> [usize; 4] {
 #[test]
 fn the_first_reason_of_several_is_told() {
     let mut limited = webhook(1, "shop", &["order.*"], Some("eu"));
-    assert_eq!(non_match(&limited, &event("shop", "order.paid", Some("eu"))), None);
-    assert_eq!(non_match(&limited, &event("shop", "order.paid", Some("us"))), Some(NonMatch::Source));
-    assert_eq!(non_match(&limited, &event("shop", "order.paid", None)), Some(NonMatch::Source));
-    assert_eq!(non_match(&limited, &event("shop", "cart.filled", Some("us"))), Some(NonMatch::Type));
+    assert_eq!(non_match(&limited, &event("shop", "order.paid", Some("eu")), None), None);
+    assert_eq!(non_match(&limited, &event("shop", "order.paid", Some("us")), None), Some(NonMatch::Source));
+    assert_eq!(non_match(&limited, &event("shop", "order.paid", None), None), Some(NonMatch::Source));
+    assert_eq!(non_match(&limited, &event("shop", "cart.filled", Some("us")), None), Some(NonMatch::Type));
     limited.active = false;
-    assert_eq!(non_match(&limited, &event("shop", "cart.filled", Some("us"))), Some(NonMatch::Inactive));
+    assert_eq!(non_match(&limited, &event("shop", "cart.filled", Some("us")), None), Some(NonMatch::Inactive));
+}
+
+#[test]
+fn a_filter_is_the_last_reason_and_names_its_condition_as_long_as_the_data_is_known() {
+    let filter = serde_json::json!({"order": {"total": [{"numeric": [">", 100]}]}});
+    let filtered = Webhook {
+        filter: Some(crate::filter::Filter::parse(filter, "$").unwrap()),
+        ..webhook(1, "shop", &["order.*"], Some("eu"))
+    };
+    let why = |event_type, source, data: Option<&str>| {
+        let data = data.map(|json| FilterData::new(json.as_bytes()));
+        non_match(&filtered, &event("shop", event_type, source), data.as_ref())
+    };
+    let failed = |condition: Option<&str>| Some(NonMatch::Filter { condition: condition.map(Into::into) });
+    let (dear, cheap) = (Some(r#"{"order":{"total":101}}"#), Some(r#"{"order":{"total":100}}"#));
+    assert_eq!(why("order.paid", Some("eu"), dear), None);
+    assert_eq!(why("order.paid", Some("eu"), cheap), failed(Some("order.total")));
+    assert_eq!(why("order.paid", Some("eu"), None), failed(None));
+    assert_eq!(why("order.paid", Some("us"), cheap), Some(NonMatch::Source));
+    assert_eq!(why("cart.filled", Some("eu"), None), Some(NonMatch::Type));
+}
+
+#[test]
+fn a_reason_is_written_with_its_condition_beside_it() {
+    let written = |reason: NonMatch| serde_json::to_value(reason).unwrap();
+    assert_eq!(written(NonMatch::Type), serde_json::json!({"reason": "type"}));
+    let filter = NonMatch::Filter { condition: Some("message.type".into()) };
+    assert_eq!(written(filter), serde_json::json!({"reason": "filter", "condition": "message.type"}));
 }
 
 #[test]
@@ -185,7 +214,7 @@ proptest! {
         for event in events {
             let expected: Vec<WebhookId> = webhooks
                 .values()
-                .filter(|webhook| webhook.project == event.project && non_match(webhook, &event).is_none())
+                .filter(|webhook| webhook.project == event.project && non_match(webhook, &event, None).is_none())
                 .map(|webhook| webhook.id)
                 .collect();
             prop_assert_eq!(found(&index, &event), expected, "{:?}", event);

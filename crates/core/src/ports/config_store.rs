@@ -78,6 +78,7 @@ impl fmt::Display for Key {
 
 /// A record.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "records are handed over one by one; boxing would only cost")]
 pub enum Record {
     /// A webhook.
     Webhook(Webhook),

@@ -104,6 +104,7 @@ impl Rig {
             url: WebhookUrl::parse(url).unwrap(),
             events: vec![EventPattern::new("order.*").unwrap()],
             source: None,
+            filter: None,
             description: None,
             active: true,
             inactive_since: None,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use fanfare_core::event::EventHeader;
+use fanfare_core::filter::FilterData;
 use fanfare_core::ids::{EventId, ProjectId, WebhookId};
 use fanfare_core::matching::{NonMatch, non_match};
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -14,11 +15,12 @@ use crate::versions;
 /// The most non-matches that are listed.
 const MAX_NON_MATCHES: usize = 100;
 
-/// The event, if it has been fanned out.
+/// The event, if it has been fanned out. Its data, if it is known, is asked of the filters of those it did not go to.
 pub(crate) fn one(
     transaction: &Transaction<'_>,
     project: &ProjectId,
     id: &EventId,
+    data: Option<&[u8]>,
 ) -> rusqlite::Result<Option<EventRow>> {
     let found = transaction
         .prepare_cached(
@@ -38,7 +40,7 @@ pub(crate) fn one(
     Ok(Some(EventRow {
         deliveries: deliveries::of_event(transaction, seq)?,
         deliveries_total,
-        non_matches: non_matches(transaction, seq, revision, &event)?,
+        non_matches: non_matches(transaction, seq, revision, &event, data)?,
         non_matches_total: non_matches_total(transaction, seq, revision, project)?,
         event,
         data_bytes,
@@ -55,6 +57,7 @@ fn non_matches(
     event: i64,
     revision: i64,
     header: &EventHeader,
+    data: Option<&[u8]>,
 ) -> rusqlite::Result<Vec<(WebhookId, NonMatch)>> {
     let delivered: HashSet<WebhookId> = transaction
         .prepare_cached("SELECT webhook FROM deliveries WHERE event = ?1")?
@@ -66,6 +69,7 @@ fn non_matches(
     )?;
     let mut there = there.query(params![header.project.as_str(), revision])?;
     let mut record = transaction.prepare_cached("SELECT record FROM webhook_versions WHERE rowid = ?1")?;
+    let data = data.map(FilterData::new);
     let mut found = Vec::new();
     while let Some(row) = there.next()? {
         let (rowid, id): (i64, _) = (row.get(0)?, columns::webhook_id(row, 1)?);
@@ -73,7 +77,7 @@ fn non_matches(
             continue;
         }
         let webhook = record.query_row([rowid], |row| versions::record(row, 0))?;
-        found.extend(non_match(&webhook, header).map(|why| (id, why)));
+        found.extend(non_match(&webhook, header, data.as_ref()).map(|why| (id, why)));
         if found.len() == MAX_NON_MATCHES {
             break;
         }

@@ -38,7 +38,7 @@ fn shown(connection: &mut Connection) -> (DeliveryRow, Vec<u32>, Option<(u64, u6
     while close_some(&transaction).unwrap() {}
     let id = original(&event(1), 1).id;
     let (row, attempts) = deliveries::one(&transaction, &project(), id).unwrap().unwrap();
-    let event = events::one(&transaction, &project(), &event(1).id).unwrap();
+    let event = events::one(&transaction, &project(), &event(1).id, None).unwrap();
     let numbers = attempts.iter().map(|attempt| attempt.number).collect();
     (row, numbers, event.map(|event| (event.deliveries_total, event.data_bytes)))
 }
@@ -197,7 +197,7 @@ fn a_run_asked_for_later_is_a_delivery_of_its_own_and_needs_no_event() {
         let transaction = connection.transaction().unwrap();
         let (row, _) = deliveries::one(&transaction, &project(), later.id).unwrap().unwrap();
         assert_eq!((row.run, row.status, row.created_at), (later.run.clone(), DeliveryStatus::Delivered, at(50)));
-        let event = events::one(&transaction, &project(), &event(1).id).unwrap();
+        let event = events::one(&transaction, &project(), &event(1).id, None).unwrap();
         assert_eq!(event.map(|event| event.deliveries_total), (told > 2).then_some(2));
     }
 }

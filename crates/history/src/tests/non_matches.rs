@@ -1,6 +1,7 @@
 //! Why an event did not go to a webhook, as the webhook was when the event was matched.
 
 use fanfare_core::event::Source;
+use fanfare_core::filter::Filter;
 use fanfare_core::matching::NonMatch;
 
 use super::fakes::Running;
@@ -33,13 +34,41 @@ async fn non_matches_are_those_of_the_revision_that_the_event_was_matched_at() {
     running.tell([fanned_out(&event(1), first, &[4]), fanned_out(&event(2), second, &[1, 3, 4])]).await;
     let shown = async |number| {
         let event = event(number);
-        let row = running.history.event(&event.project, &event.id).await.unwrap().unwrap();
+        let row = running.history.event(&event.project, &event.id, None).await.unwrap().unwrap();
         assert_eq!(row.non_matches_total, row.non_matches.len() as u64);
         row.non_matches
     };
     let then = [(webhook(1), NonMatch::Inactive), (webhook(2), NonMatch::Source), (webhook(3), NonMatch::Type)];
     assert_eq!(shown(1).await, then);
     assert_eq!(shown(2).await, [(webhook(5), NonMatch::Type)]);
+}
+
+#[tokio::test]
+async fn a_filter_names_its_condition_as_long_as_the_data_is_known() {
+    let running = Running::start();
+    let filter = |total: u32| {
+        let json = serde_json::json!({"order": {"total": [{"numeric": [">", total]}]}});
+        Some(Filter::parse(json, "$").unwrap())
+    };
+    let mut dear = subscription(1, "**", "https://one.example/");
+    dear.filter = filter(100);
+    running.store.set(dear.clone());
+    let mut cheap = subscription(2, "**", "https://two.example/");
+    cheap.filter = filter(1);
+    let revision = running.store.set(cheap.clone());
+    running.knows_url(&cheap).await;
+    // What it asks for later does not change what is told of the event.
+    dear.filter = None;
+    running.store.set(dear);
+
+    running.tell([fanned_out(&event(1), revision, &[2])]).await;
+    let shown = async |data: Option<&'static [u8]>| {
+        let (event, data) = (event(1), data.map(bytes::Bytes::from_static));
+        running.history.event(&event.project, &event.id, data).await.unwrap().unwrap().non_matches
+    };
+    let failed = |condition: Option<&str>| [(webhook(1), NonMatch::Filter { condition: condition.map(Into::into) })];
+    assert_eq!(shown(Some(b"{\"order\":{\"total\":5}}")).await, failed(Some("order.total")));
+    assert_eq!(shown(None).await, failed(None));
 }
 
 #[tokio::test]
@@ -53,7 +82,7 @@ async fn many_non_matches_are_counted_and_the_first_hundred_listed() {
     running.knows_url(&last).await;
     let event = event_of(1, "order.paid", event(1).accepted_at);
     running.tell([fanned_out(&event, revision, &[250])]).await;
-    let row = running.history.event(&event.project, &event.id).await.unwrap().unwrap();
+    let row = running.history.event(&event.project, &event.id, None).await.unwrap().unwrap();
     assert_eq!((row.non_matches_total, row.deliveries_total), (250, 1));
     let expected: Vec<_> = (0..100).map(|number| (webhook(number), NonMatch::Type)).collect();
     assert_eq!(row.non_matches, expected);
@@ -68,7 +97,7 @@ async fn a_delivery_shows_its_webhooks_url_as_it_is_or_last_was() {
     running.tell([fanned_out(&event(1), 1, &[1])]).await;
     let url = async || {
         let event = event(1);
-        running.history.event(&event.project, &event.id).await.unwrap().unwrap().deliveries[0].webhook_url.clone()
+        running.history.event(&event.project, &event.id, None).await.unwrap().unwrap().deliveries[0].webhook_url.clone()
     };
     assert_eq!(url().await, "https://one.example/");
     moved = subscription(1, "**", "https://one.example/new");
@@ -97,7 +126,7 @@ async fn a_webhook_that_was_deleted_while_nobody_followed_is_noticed_at_the_next
     let running = Running::start_in(directory, super::fakes::FOR_GOOD, journal, store, clock);
     running.knows_url(&marker).await;
     running.tell([fanned_out(&event(1), revision, &[])]).await;
-    let row = running.history.event(&event(1).project, &event(1).id).await.unwrap().unwrap();
+    let row = running.history.event(&event(1).project, &event(1).id, None).await.unwrap().unwrap();
     assert_eq!(row.non_matches, [(webhook(2), NonMatch::Type), (webhook(3), NonMatch::Type)]);
 }
 

@@ -140,7 +140,7 @@ async fn as_days_go_by_what_ended_goes_and_what_waits_stays() {
             brought_forward(&unknown, 3, at(6)),
         ])
         .await;
-    let shown = async |number| running.history.event(&project(), &event(number).id).await.unwrap().is_some();
+    let shown = async |number| running.history.event(&project(), &event(number).id, None).await.unwrap().is_some();
     assert!(shown(1).await && shown(2).await);
     running.clock.advance(Duration::from_secs(2 * DAY.unsigned_abs()));
     running.as_time_goes_by(async || !shown(1).await).await;

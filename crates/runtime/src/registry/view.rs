@@ -171,7 +171,8 @@ impl View {
         self.by_target.get(&target).copied()
     }
 
-    pub(super) fn matches(&self, event: &EventHeader) -> Vec<Arc<ServedWebhook>> {
+    /// The webhooks that are subscribed to the event's type and source; whether their filters match is not asked.
+    pub(super) fn subscribed(&self, event: &EventHeader) -> Vec<Arc<ServedWebhook>> {
         let mut found = Vec::new();
         self.index.matches(event, &mut found);
         found.iter().filter_map(|id| self.webhooks.get(id).cloned()).collect()

@@ -1,6 +1,6 @@
 //! Webhooks by project, by target, and by what they match.
 
-use fanfare_core::event::EventHeader;
+use fanfare_core::event::{ContentHash, Event};
 use fanfare_core::health::{GateReason, WebhookState};
 use fanfare_core::ports::config_store::{Key, Revision};
 use serde_json::json;
@@ -8,15 +8,16 @@ use serde_json::json;
 use super::records::{project_id, webhook, webhook_id};
 use super::store::Rig;
 
-fn event(event_type: &str) -> EventHeader {
-    serde_json::from_value(json!({
+fn event(event_type: &str) -> Event {
+    let header = json!({
         "project": "acme",
         "id": "event-1",
         "type": event_type,
         "time": "2025-12-06T05:46:40.000Z",
         "accepted_at": "2025-12-06T05:46:40.000Z",
-    }))
-    .unwrap()
+    });
+    let header = serde_json::from_value(header).unwrap();
+    Event { header, data: (&b"{}"[..]).into(), content: ContentHash([7; 32]) }
 }
 
 #[tokio::test]
@@ -83,4 +84,24 @@ async fn matches_are_of_the_records_as_they_are_now_with_the_revision_reached() 
     assert_eq!(rig.registry.state(webhook_id(1)), WebhookState::Paused);
     assert_eq!(rig.registry.gate(webhook_id(2)), None);
     assert_eq!(rig.registry.state(webhook_id(2)), WebhookState::Healthy);
+}
+
+#[tokio::test]
+async fn of_those_that_are_subscribed_only_those_whose_filter_the_data_meets_match() {
+    let (rig, told) = Rig::start();
+    let filtered =
+        |number, total: u32| webhook(&rig.key, number, json!({"filter": {"total": [{"numeric": [">", total]}]}}));
+    told.tell_records(vec![(1, filtered(1, 5)), (2, filtered(2, 50)), (3, webhook(&rig.key, 3, json!({})))], 3);
+    rig.told_up_to(3).await;
+    let matches = |data: &'static str| {
+        let event = Event { data: data.as_bytes().into(), ..event("order.paid") };
+        rig.registry.matches(&event).1.iter().map(|served| served.webhook.id).collect::<Vec<_>>()
+    };
+    assert_eq!(matches("{\"total\":51}"), [webhook_id(1), webhook_id(2), webhook_id(3)]);
+    assert_eq!(matches("{\"total\":6}"), [webhook_id(1), webhook_id(3)]);
+    assert_eq!(matches("{}"), [webhook_id(3)]);
+
+    told.tell_records(vec![(4, filtered(1, 50))], 4);
+    rig.told_up_to(4).await;
+    assert_eq!(matches("{\"total\":6}"), [webhook_id(3)]);
 }
