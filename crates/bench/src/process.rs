@@ -65,8 +65,10 @@ impl Fanfare {
                 ];
                 started.service("console", started.manage, &environment).await?;
                 started.service("ingest", started.api, &environment).await?;
-                started.service("fanout", free_address()?, &environment).await?;
-                started.service("delivery", free_address()?, &environment).await?;
+                // These have no API to listen for.
+                let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+                started.service("fanout", nowhere, &environment).await?;
+                started.service("delivery", nowhere, &environment).await?;
             }
         }
         Ok(started)
