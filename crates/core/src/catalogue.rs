@@ -1,6 +1,6 @@
-//! The catalogue of event types: title, explanation, JSON Schema, sample, and where `source` and `subject` come from.
+//! The catalogue of event types: title, explanation, scope, JSON Schema, sample, and where `source` and `subject` come from.
 //!
-//! It is data: the files beside this module and the samples in `vectors`, part of the build. Types that are not in it are
+//! It is data, part of the build: the files beside this module, and in `vectors` the samples that were agreed upon. Types that are not in it are
 //! accepted like any other; they only have no defaults, no schema and no sample.
 
 mod files;
@@ -8,10 +8,20 @@ mod files;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::EventType;
+
+/// What an event of a type happens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventScope {
+    /// One phone number: messages, conversations, contacts.
+    Number,
+    /// The project as a whole: its phone numbers and accounts, workflows, agents.
+    Project,
+}
 
 /// One type of the catalogue.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +29,8 @@ pub struct CatalogueEntry {
     /// The type.
     #[serde(rename = "type")]
     pub event_type: EventType,
+    /// What it happens to.
+    pub scope: EventScope,
     /// A short title.
     pub title: String,
     /// One line that says when it fires.
@@ -47,9 +59,9 @@ impl Catalogue {
         static BUILTIN: LazyLock<Catalogue> = LazyLock::new(|| {
             let types = include_str!("catalogue/types.json");
             let definitions = include_str!("catalogue/definitions.json");
-            let samples = include_str!("../vectors/samples.json");
+            let samples = [include_str!("../vectors/samples.json"), include_str!("catalogue/samples.json")];
             // Proven by `tests/catalogue.rs`: the files are fixed when this is compiled, and reading them has no other input.
-            let entries = files::read(types, definitions, samples).expect("the catalogue's files are well-formed");
+            let entries = files::read(types, definitions, &samples).expect("the catalogue's files are well-formed");
             Catalogue::new(entries)
         });
         &BUILTIN

@@ -1,8 +1,6 @@
 //! The catalogue of this build: that it can be read, and that its schemas, samples and pointers agree with each other.
 
-use std::collections::HashSet;
-
-use fanfare_core::catalogue::Catalogue;
+use fanfare_core::catalogue::{Catalogue, EventScope};
 use fanfare_core::event::EventType;
 use fanfare_core::normalise::normalise;
 use serde_json::Value;
@@ -12,20 +10,82 @@ fn validator(schema: &Value) -> jsonschema::Validator {
     jsonschema::draft202012::new(schema).expect("the schema is valid")
 }
 
+const OF_A_NUMBER: [&str; 10] = [
+    "whatsapp.message.received",
+    "whatsapp.message.sent",
+    "whatsapp.message.delivered",
+    "whatsapp.message.read",
+    "whatsapp.message.failed",
+    "whatsapp.conversation.created",
+    "whatsapp.conversation.ended",
+    "whatsapp.conversation.inactive",
+    "whatsapp.contact.identity_changed",
+    "whatsapp.contact.marketing_preference_changed",
+];
+const OF_A_PROJECT: [&str; 16] = [
+    "whatsapp.phone_number.created",
+    "whatsapp.phone_number.deleted",
+    "whatsapp.phone_number.offboarded",
+    "whatsapp.phone_number.disconnected",
+    "whatsapp.phone_number.reconnected",
+    "whatsapp.account.disabled",
+    "whatsapp.account.restricted",
+    "whatsapp.account.reinstated",
+    "whatsapp.account.violation",
+    "workflow.execution.handoff",
+    "workflow.execution.failed",
+    "project.event",
+    "kapso_agent.run.approval_required",
+    "kapso_agent.run.completed",
+    "kapso_agent.run.failed",
+    "kapso_agent.run.cancelled",
+];
+
 #[test]
-fn it_has_exactly_the_types_of_the_samples() {
-    let samples: serde_json::Map<String, Value> =
-        serde_json::from_str(include_str!("../vectors/samples.json")).unwrap();
+fn it_has_every_type_of_the_platform_with_its_scope() {
     let catalogue = Catalogue::builtin();
-    let types: HashSet<&str> = catalogue.entries().iter().map(|entry| entry.event_type.as_str()).collect();
-    assert_eq!(types, samples.keys().map(String::as_str).collect());
+    let types: Vec<&str> = catalogue.entries().iter().map(|entry| entry.event_type.as_str()).collect();
+    assert_eq!(types, [&OF_A_NUMBER[..], &OF_A_PROJECT[..]].concat());
     for entry in catalogue.entries() {
         let found = catalogue.get(&entry.event_type).unwrap();
         assert_eq!(found.event_type, entry.event_type);
-        assert_eq!(found.sample, samples[entry.event_type.as_str()]);
+        let of_a_number = OF_A_NUMBER.contains(&entry.event_type.as_str());
+        assert_eq!(entry.scope, if of_a_number { EventScope::Number } else { EventScope::Project });
         assert!(!entry.title.is_empty() && !entry.description.is_empty() && !entry.description.contains('\n'));
     }
     assert!(catalogue.get(&EventType::new("whatsapp.message").unwrap()).is_none());
+}
+
+#[test]
+fn the_samples_that_were_agreed_upon_are_served_as_they_are() {
+    let samples: serde_json::Map<String, Value> =
+        serde_json::from_str(include_str!("../vectors/samples.json")).unwrap();
+    for (event_type, sample) in samples {
+        let entry = Catalogue::builtin().get(&EventType::new(event_type).unwrap()).unwrap();
+        assert_eq!(entry.sample, sample);
+    }
+}
+
+#[test]
+fn a_sample_that_names_its_event_names_its_own() {
+    for entry in Catalogue::builtin().entries() {
+        if let Some(named) = entry.sample.get("event") {
+            assert_eq!(named, entry.event_type.as_str());
+            let mut other = entry.sample.clone();
+            other["event"] = "another.event".into();
+            assert!(!validator(&entry.schema).is_valid(&other), "{}", entry.event_type);
+        }
+    }
+}
+
+#[test]
+fn a_message_of_a_type_that_whatsapp_adds_next_year_is_valid() {
+    for entry in Catalogue::builtin().entries().iter().filter(|entry| entry.sample.get("message").is_some()) {
+        let mut sample = entry.sample.clone();
+        sample["message"]["type"] = "hologram".into();
+        sample["message"]["hologram"] = serde_json::json!({"id": "1"});
+        assert!(validator(&entry.schema).is_valid(&sample), "{}", entry.event_type);
+    }
 }
 
 #[test]
@@ -36,8 +96,8 @@ fn every_sample_is_valid_and_no_longer_so_without_a_required_field() {
             panic!("{}: {error} at {}", entry.event_type, error.instance_path());
         }
         let optional: &[&str] = match entry.event_type.as_str() {
-            "whatsapp.account.restricted" => &["restrictions"],
-            "workflow.execution.handoff" => &["tracking_id", "channel", "whatsapp_conversation_id"],
+            name if name.starts_with("whatsapp.account.") => &["restrictions", "violation", "ban"],
+            name if name.starts_with("workflow.execution.") => &["tracking_id", "channel", "whatsapp_conversation_id"],
             _ => &[],
         };
         for field in entry.sample.as_object().unwrap().keys() {
@@ -70,7 +130,14 @@ fn a_schema_refuses_what_its_type_excludes_and_takes_what_is_new() {
         ("whatsapp.conversation.inactive", "/inactivity/minutes", 0.into()),
         ("whatsapp.contact.marketing_preference_changed", "/marketing_preference/status", "paused".into()),
         ("whatsapp.phone_number.disconnected", "/connection_type", "shared".into()),
+        ("whatsapp.phone_number.reconnected", "/source/provider", Value::Null),
+        ("whatsapp.account.violation", "/phone_numbers/0/id", Value::Null),
+        ("whatsapp.account.disabled", "/ban/state", 1.into()),
         ("workflow.execution.handoff", "/handoff/source", "human".into()),
+        ("workflow.execution.failed", "/error/message", Value::Null),
+        ("kapso_agent.run.approval_required", "/data/pending_approval", Value::Null),
+        ("kapso_agent.run.failed", "/data/error", Value::Null),
+        ("kapso_agent.run.completed", "/data/run_id", Value::Null),
     ] {
         let entry = Catalogue::builtin().get(&EventType::new(event_type).unwrap()).unwrap();
         let validator = validator(&entry.schema);

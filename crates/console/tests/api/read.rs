@@ -81,7 +81,12 @@ async fn the_catalogue_has_a_schema_and_a_sample_of_each_type() {
     let data = types["data"].as_array().unwrap();
     let received = data.iter().find(|entry| entry["type"] == "whatsapp.message.received").unwrap();
     assert!(received["schema"].is_object() && received["sample"]["message"].is_object(), "{received}");
-    assert!(data.iter().all(|entry| entry["sample"].is_object() && entry["title"].is_string()));
+    assert_eq!(received["scope"], "number");
+    assert_eq!(data.len(), 26);
+    for entry in data {
+        assert!(entry["sample"].is_object() && entry["schema"].is_object() && entry["title"].is_string(), "{entry}");
+        assert!(entry["scope"] == "number" || entry["scope"] == "project", "{entry}");
+    }
 }
 
 /// Keeps what is logged, by other tests too: a subscriber of one thread alone would miss lines that others logged first.

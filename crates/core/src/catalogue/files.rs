@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::{Map, Value};
 
-use super::CatalogueEntry;
+use super::{CatalogueEntry, EventScope};
 use crate::event::EventType;
 
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
@@ -21,6 +21,7 @@ const DEFINITION: &str = "#/$defs/";
 struct Listed {
     #[serde(rename = "type")]
     event_type: EventType,
+    scope: EventScope,
     title: String,
     description: String,
     source_pointer: Option<String>,
@@ -31,11 +32,11 @@ struct Listed {
 /// The entries of `types`, with fragments from `definitions` and samples from `samples`.
 ///
 /// # Errors
-/// When a file is not what it should be, or an entry lacks its sample or a fragment.
-pub(super) fn read(types: &str, definitions: &str, samples: &str) -> Result<Vec<CatalogueEntry>, serde_json::Error> {
+/// When a file is not what it should be, or an entry lacks its sample or a fragment, or has two samples.
+pub(super) fn read(types: &str, definitions: &str, samples: &[&str]) -> Result<Vec<CatalogueEntry>, serde_json::Error> {
     let types: Vec<Listed> = serde_json::from_str(types)?;
     let definitions: Map<String, Value> = serde_json::from_str(definitions)?;
-    let mut samples: Map<String, Value> = serde_json::from_str(samples)?;
+    let mut samples = merged(samples)?;
     let entry = |listed: Listed| {
         let name = &listed.event_type;
         let sample = samples
@@ -45,6 +46,7 @@ pub(super) fn read(types: &str, definitions: &str, samples: &str) -> Result<Vec<
             schema: whole_schema(&listed, &definitions)?,
             sample,
             event_type: listed.event_type,
+            scope: listed.scope,
             title: listed.title,
             description: listed.description,
             source_pointer: listed.source_pointer,
@@ -56,6 +58,21 @@ pub(super) fn read(types: &str, definitions: &str, samples: &str) -> Result<Vec<
         Some(name) => Err(serde_json::Error::custom(format_args!("a sample of {name}, which is not listed"))),
         None => Ok(entries),
     }
+}
+
+/// The samples of all files.
+fn merged(files: &[&str]) -> Result<Map<String, Value>, serde_json::Error> {
+    let mut samples = Map::new();
+    for file in files {
+        let more: Map<String, Value> = serde_json::from_str(file)?;
+        for (name, sample) in more {
+            if samples.contains_key(&name) {
+                return Err(serde_json::Error::custom(format_args!("two samples of {name}")));
+            }
+            samples.insert(name, sample);
+        }
+    }
+    Ok(samples)
 }
 
 /// An entry's schema with the fragments it uses, directly or through others.
@@ -97,7 +114,7 @@ mod tests {
 
     fn with_schema(schema: &str) -> String {
         format!(
-            r#"[{{"type":"a","title":"A","description":"b.","source_pointer":null,"subject_pointer":null,"schema":{schema}}}]"#
+            r#"[{{"type":"a","scope":"number","title":"A","description":"b.","source_pointer":null,"subject_pointer":null,"schema":{schema}}}]"#
         )
     }
 
@@ -105,7 +122,7 @@ mod tests {
     fn a_schema_gets_the_fragments_it_uses_and_no_others() {
         let types = with_schema(r##"{"properties":{"x":{"$ref":"#/$defs/one"}}}"##);
         let definitions = r##"{"one":{"items":[{"$ref":"#/$defs/two"}]},"two":{"$ref":"#/$defs/one"},"three":{}}"##;
-        let entries = read(&types, definitions, r#"{"a":{}}"#).unwrap();
+        let entries = read(&types, definitions, &[r#"{"a":{}}"#]).unwrap();
         let used: Vec<_> = entries[0].schema["$defs"].as_object().unwrap().keys().collect();
         assert_eq!(used, ["one", "two"]);
     }
@@ -114,9 +131,10 @@ mod tests {
     fn what_is_missing_or_too_much_is_named() {
         let missing = with_schema(r##"{"$ref":"#/$defs/gone"}"##);
         for (types, samples, named) in [
-            (with_schema("{}"), "{}", "no sample of a"),
-            (with_schema("{}"), r#"{"a":{},"b":{}}"#, "a sample of b"),
-            (missing, r#"{"a":{}}"#, "no definition of gone"),
+            (with_schema("{}"), &["{}"][..], "no sample of a"),
+            (with_schema("{}"), &[r#"{"a":{}}"#, r#"{"b":{}}"#], "a sample of b"),
+            (with_schema("{}"), &[r#"{"a":{}}"#, r#"{"a":{}}"#], "two samples of a"),
+            (missing, &[r#"{"a":{}}"#], "no definition of gone"),
         ] {
             let error = read(&types, "{}", samples).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use fanfare_core::catalogue::Catalogue;
 use fanfare_core::normalise::normalise;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -81,4 +82,12 @@ fn node_refuses_what_is_refused_as_malformed() {
         }
     }
     assert!(malformed > DOCUMENTS / 10, "only {malformed} were malformed");
+}
+
+#[test]
+fn node_leaves_every_sample_of_the_catalogue_alone() {
+    let samples: Vec<String> = Catalogue::builtin().entries().iter().map(|entry| entry.sample.to_string()).collect();
+    for (sample, answer) in samples.iter().zip(through_node(&samples)) {
+        assert_eq!(Some(sample), answer.as_ref());
+    }
 }
