@@ -1,9 +1,11 @@
 //! `GET /v1/events/{id}`: an event with its data, the deliveries it became, and the webhooks it did not go to.
 //!
 //! The read model follows the pipeline by moments: right after its acceptance an event is in the log alone, and is answered
-//! from there as pending. The data comes from the log and is null once it is no longer retained.
+//! from there as pending. One that the read model still does not know long after is not called so: its deliveries are not recorded.
+//! The data comes from the log and is null once it is no longer retained.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -21,6 +23,15 @@ use serde_json::value::RawValue;
 use crate::api::{Api, history_failed};
 use crate::deliveries::view::DeliveryView;
 
+/// How long after its acceptance an event that the read model does not know is called pending: fan-out and the read model
+/// take milliseconds, and after this long it is likelier that the read model has been lost than that both are at it.
+const PENDING_FOR: Duration = Duration::from_secs(60);
+
+/// What is said of an event that is not recorded.
+const NOT_RECORDED: &str = "the delivery log has no record of where this event went: either it still waits to be fanned out, \
+                            or the delivery log was begun anew (history.db lost or moved away) after it had been; \
+                            its deliveries are not affected by that";
+
 /// How far an event has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -29,6 +40,8 @@ enum EventStatus {
     Pending,
     /// Matched; its deliveries and non-matches are complete.
     FannedOut,
+    /// Accepted long ago, and not in the read model: what became of it cannot be told.
+    NotRecorded,
 }
 
 /// The answer.
@@ -44,6 +57,9 @@ pub(crate) struct EventView {
     accepted_at: Timestamp,
     extensions: Extensions,
     status: EventStatus,
+    /// What the status means, where that needs saying.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
     fanned_out_at: Option<Timestamp>,
     data_bytes: u64,
     data: Option<Box<RawValue>>,
@@ -82,7 +98,10 @@ pub(crate) async fn one(
         .map_err(|error| history_failed(&error))?;
     let view = match (row, logged) {
         (Some(row), logged) => EventView::fanned_out(row, data(logged.as_ref())?),
-        (None, Some(event)) => EventView::pending(&event.header, data(Some(&event))?, event.data.len()),
+        (None, Some(event)) => {
+            let view = EventView::pending(&event.header, data(Some(&event))?, event.data.len());
+            view.unless_long_ago(api.clock.now())
+        }
         (None, None) => return Err(Problem::not_found("event")),
     };
     Ok(Json(view))
@@ -111,6 +130,7 @@ impl EventView {
             accepted_at,
             extensions,
             status: EventStatus::Pending,
+            note: None,
             fanned_out_at: None,
             data_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
             data,
@@ -119,6 +139,14 @@ impl EventView {
             non_matches: Vec::new(),
             non_matches_total: 0,
         }
+    }
+
+    /// Pending, unless that would have ended long ago.
+    fn unless_long_ago(self, now: Timestamp) -> Self {
+        if now.since(self.accepted_at) <= PENDING_FOR {
+            return self;
+        }
+        Self { status: EventStatus::NotRecorded, note: Some(NOT_RECORDED), ..self }
     }
 
     fn fanned_out(row: EventRow, data: Option<Box<RawValue>>) -> Self {

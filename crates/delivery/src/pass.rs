@@ -29,6 +29,9 @@ use crate::decide::{self, Attempted};
 use crate::settle::settle;
 use crate::{claim, health};
 
+/// How long a delivery whose webhook cannot be looked up is kept before it is given back.
+const LOOK_UP_AGAIN: Duration = Duration::from_millis(500);
+
 /// How a delivery comes to its pass.
 #[derive(Debug)]
 pub(crate) enum Way {
@@ -66,8 +69,14 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
         Ok(None) => return conclude(&context, &work, Next::End { end: End::Discarded }).await,
         Err(error) => {
             let webhook = work.webhook();
-            tracing::warn!(%webhook, error = %report(&error), "could not look a webhook up; its delivery's lease runs out");
-            return;
+            tracing::warn!(%webhook, error = %report(&error), "could not look a webhook up; its delivery is tried again");
+            // Given back with its claim, which would keep everybody from it for long after the store is back. Not at once: it
+            // would be leased and asked about again without a pause.
+            tokio::select! {
+                () = context.shutdown.cancelled() => {}
+                () = context.clock.sleep(LOOK_UP_AGAIN) => {}
+            }
+            return context.give_back(work).await;
         }
     };
     match (context.registry.gate(work.webhook()), work.origin) {

@@ -88,7 +88,12 @@ fn migrate(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
         transaction.execute_batch(migration).map_err(refused)?;
         transaction.pragma_update(None, "user_version", version).map_err(refused)?;
         transaction.commit().map_err(refused)?;
-        tracing::info!(path = %path.display(), version, "the queue was brought to a newer format");
+        if found > 0 {
+            tracing::info!(path = %path.display(), version, "the queue was brought to a newer format");
+        }
+    }
+    if found == 0 {
+        tracing::info!(path = %path.display(), version = known, "made the queue");
     }
     Ok(())
 }

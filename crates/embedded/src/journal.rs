@@ -114,6 +114,15 @@ impl Journal for Embedded {
             // grown past that position would leave out everything up to there.
             tracing::warn!(asked, last, "the journal ends before the position asked for; reading it from its start");
         }
+        let done = self.journal_done().await?;
+        if after < done {
+            tracing::warn!(
+                from = after,
+                forgotten_up_to = done,
+                "the read model is new or older than the queue: what happened before is not in the delivery log; \
+                 no delivery is lost by that"
+            );
+        }
         Ok(Box::new(Reader { engine: self.clone(), after }))
     }
 }

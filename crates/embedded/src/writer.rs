@@ -4,7 +4,7 @@
 //! memory, and run after the commit, in the order of the statements. So memory reflects committed state only, and an
 //! operation's statements see everything that operations before it did. If a statement or the commit fails, the whole
 //! batch is rolled back, no effect runs, and every operation of it is answered with the failure; its caller may repeat
-//! it.
+//! it. For a while after that operations are kept apart by savepoints, so that one whose statements fail fails alone.
 
 mod operation;
 mod thread;
@@ -85,6 +85,7 @@ impl Writer {
             wal: path.with_extension("db-wal"),
             commit_operations: config.commit_operations,
             commit_bytes: config.commit_bytes,
+            careful_until: None,
             _ended: thread::Ended(ended),
             #[cfg(test)]
             faults,

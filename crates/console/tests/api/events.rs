@@ -20,6 +20,19 @@ async fn right_after_its_acceptance_an_event_is_shown_as_pending() {
 }
 
 #[tokio::test]
+async fn an_event_that_the_read_model_does_not_know_is_not_called_pending_for_ever() {
+    let world = World::new().await;
+    let header = world.accepted_before("order-1", std::time::Duration::from_secs(61)).await;
+    let shown = world.get("/v1/events/order-1").await.body;
+    assert_eq!((&shown["status"], &shown["data"]), (&json!("not_recorded"), &json!({})));
+    assert!(shown["note"].as_str().unwrap().contains("history.db"), "{shown}");
+    let webhook = world.some_webhook().await;
+    world.fan_out(&header, webhook, Place::Ready).await;
+    let shown = world.eventually("/v1/events/order-1", |answer| answer.body["status"] == "fanned_out").await.body;
+    assert_eq!(shown.get("note"), None, "{shown}");
+}
+
+#[tokio::test]
 async fn a_fanned_out_event_shows_where_it_went_and_where_it_did_not() {
     let world = World::new().await;
     let webhook = world.some_webhook().await;

@@ -220,6 +220,14 @@ impl World {
         header
     }
 
+    /// An event that was accepted this long ago.
+    pub(crate) async fn accepted_before(&self, id: &str, ago: Duration) -> EventHeader {
+        let header = EventHeader { accepted_at: self.clock.now().before(ago), ..self.event(id) };
+        let event = Event { header: header.clone(), data: Bytes::from_static(b"{}"), content: ContentHash([1; 32]) };
+        self.engine.append(vec![event]).await.unwrap();
+        header
+    }
+
     /// The attributes of an event that is yet to be accepted, if ever.
     pub(crate) fn event(&self, id: &str) -> EventHeader {
         EventHeader {

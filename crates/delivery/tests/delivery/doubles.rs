@@ -28,12 +28,15 @@ pub struct Doctored {
     pub renewals: AtomicUsize,
     /// How many copies have been dropped.
     pub drops: AtomicUsize,
+    /// How many leases have been given back.
+    pub given_back: AtomicUsize,
 }
 
 impl Doctored {
     pub fn new(rig: &Rig, frozen: bool) -> Arc<Self> {
         let (leased, renewals, drops) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { engine: rig.engine.clone(), frozen, leased, renewals, drops })
+        let given_back = AtomicUsize::new(0);
+        Arc::new(Self { engine: rig.engine.clone(), frozen, leased, renewals, drops, given_back })
     }
 }
 
@@ -66,7 +69,9 @@ impl DeliveryQueue for Doctored {
     }
 
     async fn abandon(&self, lease: &Lease) -> StoreResult<()> {
-        self.engine.abandon(lease).await
+        self.engine.abandon(lease).await?;
+        self.given_back.fetch_add(1, Ordering::SeqCst);
+        Ok(())
     }
 
     async fn drop_copy(&self, lease: &Lease) -> StoreResult<()> {

@@ -7,5 +7,6 @@ mod fairness;
 mod gated_receiver;
 mod gates;
 mod leases;
+mod lookup;
 mod outcomes;
 mod rig;

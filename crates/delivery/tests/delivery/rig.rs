@@ -82,10 +82,21 @@ impl Rig {
 
     /// Starts delivery on these ports, the others being the engine's.
     pub fn start_on(&self, queue: Arc<dyn DeliveryQueue>, dedup: Arc<dyn Dedup>, config: DeliveryConfig) {
+        self.start_with(queue, dedup, Arc::new(self.engine.clone()), config);
+    }
+
+    /// Starts delivery on these ports and this store.
+    pub fn start_with(
+        &self,
+        queue: Arc<dyn DeliveryQueue>,
+        dedup: Arc<dyn Dedup>,
+        store: Arc<dyn ConfigStore>,
+        config: DeliveryConfig,
+    ) {
         let delivery = Delivery {
             queue,
             dedup,
-            store: Arc::new(self.engine.clone()),
+            store,
             journal: Arc::new(self.engine.clone()),
             registry: Arc::clone(&self.registry),
             egress: Egress::new(&EgressConfig::default(), self.metrics.clone()).unwrap(),

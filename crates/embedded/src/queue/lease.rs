@@ -67,13 +67,13 @@ fn step(shared: &Arc<Shared>, max: usize) -> Step {
     let (now, monotonic) = (shared.clock.now(), shared.clock.monotonic());
     let until = monotonic.after(shared.config.lease.get());
     shared.queue.change(|state| {
-        let now = state.latest(now);
+        let latest = state.latest(now).as_millis();
         state.expire(monotonic);
         let leases = state.lease(now, until, max);
         if !leases.is_empty() {
-            return Step::Leased { leases, low: state.window.is_low(now.as_millis(), PAGE / 2) };
+            return Step::Leased { leases, low: state.window.is_low(latest, PAGE / 2) };
         }
-        if state.window.is_low(now.as_millis(), 1) {
+        if state.window.is_low(latest, 1) {
             return Step::Empty;
         }
         let due = state.window.first_at().map(|at| {

@@ -60,7 +60,8 @@ impl State {
         })
     }
 
-    /// The time to go by: when the wall clock is set back, what had come due or was ready stays so.
+    /// The time that what is ready goes by: when the wall clock is set back, it stays ready. What is due later goes by the
+    /// clock as it is, or a retry put off by the new time would be sent at once.
     pub(crate) fn latest(&mut self, now: Timestamp) -> Timestamp {
         self.latest = self.latest.max(now);
         self.latest
@@ -114,9 +115,10 @@ impl State {
         Lease { token, delivery, until, ready_at, redeliveries }
     }
 
-    /// Leases what is in the window and has come due, at most `max`.
+    /// Leases what is in the window and is ready or has come due, at most `max`.
     pub(crate) fn lease(&mut self, now: Timestamp, until: Monotonic, max: usize) -> Vec<Lease> {
-        let rows = self.window.take(now.as_millis(), max);
+        let latest = self.latest(now);
+        let rows = self.window.take(now.as_millis(), latest.as_millis(), max);
         rows.into_iter().map(|row| self.grant(row, until)).collect()
     }
 

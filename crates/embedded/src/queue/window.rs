@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_core::delivery::Place;
+
 use crate::codec::{Standing, weight};
 
 /// The order of the queue: by time, then by row.
@@ -66,19 +68,12 @@ impl Window {
     }
 
     /// Takes out the first rows whose time has come, at most `max`, none of them past the horizon: before those come
-    /// rows that are only in the file.
-    pub(crate) fn take(&mut self, now: i64, max: usize) -> Vec<Standing> {
-        let mut taken = Vec::new();
-        while taken.len() < max {
-            let Some(first) = self.rows.first_entry() else { break };
-            if first.key().at > now || *first.key() >= self.horizon {
-                break;
-            }
-            let row = first.remove();
-            self.bytes -= weight(&row.delivery);
-            taken.push(row);
-        }
-        taken
+    /// rows that are only in the file. For what is ready that is `latest`, the latest time that the clock has shown.
+    pub(crate) fn take(&mut self, now: i64, latest: i64, max: usize) -> Vec<Standing> {
+        let reached = self.rows.range(..self.horizon).take_while(|(order, _)| order.at <= latest);
+        let has_come = reached.filter(|(order, row)| order.at <= now || row.place == Place::Ready);
+        let orders: Vec<Order> = has_come.take(max).map(|(order, _)| *order).collect();
+        orders.into_iter().filter_map(|order| self.remove(order)).collect()
     }
 
     /// Removes a row that stands somewhere else now, or nowhere.

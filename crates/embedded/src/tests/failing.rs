@@ -18,7 +18,7 @@ use fanfare_testkit::conformance::fixtures::{
     delivery, due_in, ended, event, gated, lease_one, nothing_else, project, push, soon, waits, webhook,
 };
 
-use super::harness::{Ordinary, Place, ports};
+use super::harness::{Busy, Ordinary, Place, ports};
 use crate::{Embedded, EmbeddedConfig};
 
 /// Lets the file grow by no more than that many pages, or by as many as it likes.
@@ -126,6 +126,38 @@ async fn a_failed_batch_tells_everybody_in_it() {
     let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!(accepted < 10);
     assert_eq!(engine.backlog().await.unwrap(), accepted as u64);
+}
+
+#[tokio::test]
+async fn an_operation_that_fails_again_and_again_does_not_starve_those_beside_it() {
+    let place = Place::new(EmbeddedConfig::default());
+    let engine = place.open();
+    let now = place.clock.now();
+    for round in 0..2 {
+        let busy = Busy::keep(&engine).await;
+        let broken = |tx: &mut crate::writer::Tx<'_>| {
+            tx.counters.event += 100;
+            tx.connection.execute("UPDATE marks SET value = 'lost' WHERE name = 'events_passed'", [])?;
+            tx.connection.execute("INSERT INTO nowhere VALUES (1)", [])?;
+            Ok(())
+        };
+        let culprit = engine.clone();
+        let culprit = tokio::spawn(async move { culprit.writer.write("break", 0, broken, |()| ()).await });
+        let beside = engine.clone();
+        let appended = format!("beside-{round}");
+        let beside =
+            tokio::spawn(async move { EventLog::append(&beside, vec![event("shop", &appended, "x", now)]).await });
+        // On this one thread both are polled, and so sent, before this task goes on.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        drop(busy);
+        soon(culprit).await.unwrap().unwrap_err();
+        assert_eq!(soon(beside).await.unwrap().is_ok(), round > 0, "alone from the second time on");
+    }
+    assert_eq!(engine.backlog().await.unwrap(), 1);
+    let mut share = engine.consume().await.unwrap();
+    let mut reader = soon(share.next()).await.unwrap();
+    assert_eq!(soon(reader.next(10)).await.unwrap()[0].position, Position(1), "its numbers were taken back");
 }
 
 #[tokio::test]

@@ -3,13 +3,17 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fanfare_core::clock::Clock;
+use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_telemetry::Metrics;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{Counters, Message, Operation, Tx};
+
+/// How long after a failure operations are kept apart from each other: longer than callers wait before they try again.
+const CAREFUL_FOR: Duration = Duration::from_secs(120);
 
 /// Says that the thread has ended when it is dropped, by a panic too.
 pub(super) struct Ended(pub(super) watch::Sender<bool>);
@@ -30,6 +34,8 @@ pub(super) struct Thread {
     pub(super) wal: PathBuf,
     pub(super) commit_operations: usize,
     pub(super) commit_bytes: usize,
+    /// Until when each operation of a batch gets a savepoint of its own. They cost too much to have always.
+    pub(super) careful_until: Option<Monotonic>,
     #[cfg(test)]
     pub(super) faults: Faults,
     pub(super) _ended: Ended,
@@ -107,6 +113,7 @@ impl Thread {
             Err(error) => {
                 tracing::error!(%error, operations = size, "the queue could not be written; its callers try again");
                 self.counters = before;
+                self.careful_until = Some(self.clock.monotonic().after(CAREFUL_FOR));
                 self.roll_back();
                 let cause = Arc::new(error);
                 for operation in batch {
@@ -119,15 +126,47 @@ impl Thread {
 
     fn transact(&mut self, batch: &mut Batch) -> rusqlite::Result<()> {
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut tx = Tx { connection: &self.connection, counters: &mut self.counters };
-        for operation in batch {
-            operation.run(&mut tx)?;
+        if self.careful_until.is_some_and(|until| self.clock.monotonic() < until) {
+            self.run_apart(batch)?;
+        } else {
+            self.careful_until = None;
+            let mut tx = Tx { connection: &self.connection, counters: &mut self.counters };
+            for operation in batch {
+                operation.run(&mut tx)?;
+            }
         }
         #[cfg(test)]
         if self.faults.is_planned(Cut::BeforeCommit) || self.faults.strike(Cut::Failure) {
             return Err(rusqlite::Error::InvalidQuery);
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    /// Runs operations so that one whose statements fail is answered and taken out, and the others are committed: else one
+    /// that always fails would take down with it, again and again, whatever it is batched with.
+    fn run_apart(&mut self, batch: &mut Batch) -> rusqlite::Result<()> {
+        let mut at = 0;
+        while at < batch.len() {
+            let before = self.counters;
+            self.connection.prepare_cached("SAVEPOINT operation")?.execute([])?;
+            let mut tx = Tx { connection: &self.connection, counters: &mut self.counters };
+            match batch[at].run(&mut tx) {
+                Ok(()) => {
+                    self.connection.prepare_cached("RELEASE operation")?.execute([])?;
+                    at += 1;
+                }
+                // SQLite has rolled the whole transaction back.
+                Err(error) if self.connection.is_autocommit() => return Err(error),
+                Err(error) => {
+                    self.connection.execute_batch("ROLLBACK TO operation; RELEASE operation")?;
+                    tracing::error!(%error, "an operation on the queue failed; its caller tries again");
+                    self.counters = before;
+                    self.careful_until = Some(self.clock.monotonic().after(CAREFUL_FOR));
+                    batch.remove(at).rolled_back(&Arc::new(error));
+                }
+            }
+        }
         Ok(())
     }
 

@@ -22,9 +22,9 @@ fn what_comes_back_past_the_horizon_waits_for_what_is_only_in_the_file() {
     for seq in 1..=2 {
         window.offer(row(0, seq));
     }
-    let first = window.take(0, 2);
+    let first = window.take(0, 0, 2);
     window.offer(row(0, 3));
-    let third = window.take(0, 1);
+    let third = window.take(0, 0, 1);
     for row in first {
         window.put_back(row);
     }
@@ -32,11 +32,11 @@ fn what_comes_back_past_the_horizon_waits_for_what_is_only_in_the_file() {
     window.offer(row(0, 4));
     window.offer(row(0, 5));
     assert_eq!(window.horizon(), Order { at: 0, seq: 4 });
-    assert_eq!(orders(&window.take(0, 1)), [(0, 1)]);
+    assert_eq!(orders(&window.take(0, 0, 1)), [(0, 1)]);
     for row in third {
         window.put_back(Standing { at: 0, seq: 6, ..row });
     }
-    assert_eq!(orders(&window.take(0, 9)), [(0, 2)], "4 and 5 come before 6");
+    assert_eq!(orders(&window.take(0, 0, 9)), [(0, 2)], "4 and 5 come before 6");
     assert!(window.is_low(0, 1));
     assert_eq!(window.first_at(), Some(0));
 }
@@ -46,7 +46,7 @@ fn a_row_greater_than_the_window_is_let_through_alone() {
     let mut window = Window::new(None, 10, 1);
     window.offer(row(0, 1));
     window.offer(row(0, 2));
-    assert_eq!(orders(&window.take(0, 9)), [(0, 1)]);
+    assert_eq!(orders(&window.take(0, 0, 9)), [(0, 1)]);
     assert!(window.is_low(0, 1));
 }
 
@@ -55,7 +55,7 @@ fn a_reading_that_the_horizon_has_overtaken_is_dropped() {
     let mut window = Window::new(Some(Order { at: 5, seq: 1 }), 10, usize::MAX);
     window.extend(Order { at: 4, seq: 1 }, Order::INFINITY, vec![row(5, 1)]);
     assert_eq!(window.horizon(), Order { at: 5, seq: 1 });
-    assert_eq!(orders(&window.take(9, 9)), []);
+    assert_eq!(orders(&window.take(9, 9, 9)), []);
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ proptest! {
                 Step::Take { now, max } => {
                     let may_be_leased = file.iter().filter(|(order, leased)| order.0 <= now && !**leased);
                     let all: Vec<_> = may_be_leased.map(|(order, _)| *order).collect();
-                    let mut taken = window.take(now, max);
+                    let mut taken = window.take(now, now, max);
                     while taken.is_empty() && window.is_low(now, 1) {
                         let from = window.horizon();
                         let rest = file.range((from.at, from.seq)..);
@@ -108,7 +108,7 @@ proptest! {
                         };
                         let read = rest.iter().take(page).filter(|(_, leased)| !leased);
                         window.extend(from, to, read.map(|((at, seq), _)| row(*at, *seq)).collect());
-                        taken = window.take(now, max);
+                        taken = window.take(now, now, max);
                     }
                     let taken = orders(&taken);
                     prop_assert_eq!(&taken[..], &all[..taken.len()]);
