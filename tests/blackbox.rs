@@ -36,6 +36,8 @@ mod delivery;
 mod filters;
 #[path = "blackbox/lifecycle.rs"]
 mod lifecycle;
+#[path = "blackbox/projects.rs"]
+mod projects;
 #[path = "blackbox/publishing.rs"]
 mod publishing;
 #[path = "blackbox/receivers.rs"]

@@ -8,12 +8,15 @@ use fanfare_core::egress::EgressPolicy;
 use fanfare_core::ids::{ProjectId, WebhookId};
 use fanfare_core::ports::config_store::Group;
 use fanfare_history::HistoryError;
-use fanfare_http::{Authenticator, Caller, Problem};
+use fanfare_http::{Authenticator, Caller, Principal, Problem};
 use fanfare_runtime::registry::ServedWebhook;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use ulid::Ulid;
 
 use crate::Console;
+use crate::audit::Actor;
+use crate::input::Query;
+use crate::projects;
 use crate::webhooks::target::TargetLocks;
 use crate::webhooks::test::TestSlots;
 
@@ -37,6 +40,7 @@ impl Api {
         let tests = TestSlots::new(console.config.max_tests_per_project);
         let (registry, store) = (Arc::clone(&console.registry), Arc::clone(&console.store));
         let authenticator = Authenticator::new(registry, store, Arc::clone(&clock));
+        let authenticator = authenticator.with_admin_key(console.operator.admin_key.clone());
         Arc::new(Self { console, clock, targets: TargetLocks::new(), authenticator, tests })
     }
 
@@ -46,6 +50,43 @@ impl Api {
     /// 401 without a key or with an unknown one, 403 without the scope, 503 when the store does not answer.
     pub(crate) async fn caller(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
         self.authenticator.authenticate(headers, scope).await
+    }
+
+    /// Requires the admin key.
+    ///
+    /// # Errors
+    /// 401 without a key or with an unknown one, 403 with a project's, 503 when the store does not answer.
+    pub(crate) async fn admin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        self.authenticator.authenticate_admin(headers).await
+    }
+
+    /// Who manages API keys, and of which project: a key's own, which `?project=` may repeat; with the admin key the one that
+    /// `?project=` names. The configuration is fresh afterwards, and the rest of the query as it has to be.
+    ///
+    /// # Errors
+    /// 400 with every wrong parameter, 401, 403, 404 for a project that is not there or another one than the key's, 503.
+    pub(crate) async fn key_manager(
+        &self,
+        headers: &HeaderMap,
+        mut query: Query,
+    ) -> Result<(Actor, ProjectId), Problem> {
+        let principal = self.authenticator.principal(headers, Scope::Manage).await?;
+        let parse = |text: &str| ProjectId::new(text).map_err(|_| format!("must be {}", ProjectId::ALLOWED));
+        let asked = query.one("project", parse);
+        query.refuse()?;
+        self.fresh(Group::Config).await?;
+        match (principal, asked) {
+            (Principal::Key(caller), asked) => {
+                let project = caller.project().clone();
+                let own = asked.is_none_or(|asked| asked == project);
+                own.then_some((Actor::Key(caller.key.id), project)).ok_or_else(projects::stored::no_project)
+            }
+            (Principal::Admin, Some(project)) => {
+                projects::stored::exists(self, &project)?;
+                Ok((Actor::Admin, project))
+            }
+            (Principal::Admin, None) => Err(Problem::invalid("project", "is required with the admin key")),
+        }
     }
 
     /// Waits until this process's copy of a group is at least as new as every change that was answered before.
@@ -62,6 +103,14 @@ impl Api {
             () = self.clock.sleep(self.console.config.refresh_wait.get()) => {
                 Err(Problem::overloaded("the configuration is not up to date yet; try again", 1))
             }
+        }
+    }
+
+    /// After a change of the configuration: waits until this process goes by it. Others do within moments. The change is made
+    /// either way, so failing to wait is not the client's business.
+    pub(crate) async fn take_up(&self) {
+        if let Err(problem) = self.fresh(Group::Config).await {
+            tracing::debug!(detail = problem.detail, "a change is not yet taken up by this process");
         }
     }
 
@@ -107,6 +156,11 @@ pub(crate) fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
 /// 404 for a webhook, another project's included: that it exists is nobody else's business.
 pub(crate) fn no_webhook() -> Problem {
     Problem::not_found("webhook")
+}
+
+/// 409 for what an option sets at every start, so that a change here would not last.
+pub(crate) fn set_by_option(detail: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "set-by-option", "An option sets this", detail)
 }
 
 /// 503 after many others changed the same thing at the same time.

@@ -1,8 +1,29 @@
-//! Audit lines: who changed what, and who read a secret. Target `fanfare::audit`, so that they can be kept apart from the
-//! rest of the log.
+//! Audit lines: who changed what, from what to what, and who read a secret. Target `fanfare::audit`, so that they can be kept
+//! apart from the rest of the log. They are the log's alone: nothing of them is in the store.
 
-use fanfare_core::ids::WebhookId;
+use std::fmt;
+
+use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use fanfare_http::Caller;
+use serde::Serialize;
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Actor {
+    /// Who has this key.
+    Key(ApiKeyId),
+    /// Who has the admin key.
+    Admin,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Key(id) => id.fmt(f),
+            Actor::Admin => f.write_str("admin"),
+        }
+    }
+}
 
 /// What is audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +42,18 @@ pub(crate) enum Act {
     Tested,
     /// A delivery was asked for again.
     Retried,
+    /// An API key was made.
+    KeyCreated,
+    /// An API key got another name or other scopes.
+    KeyUpdated,
+    /// An API key was deleted.
+    KeyDeleted,
+    /// A project was made.
+    ProjectCreated,
+    /// A project's networks or quotas were changed.
+    ProjectUpdated,
+    /// A project was deleted.
+    ProjectDeleted,
 }
 
 impl Act {
@@ -33,6 +66,12 @@ impl Act {
             Act::SecretRotated => "webhook.secret_rotated",
             Act::Tested => "webhook.tested",
             Act::Retried => "delivery.retried",
+            Act::KeyCreated => "api_key.created",
+            Act::KeyUpdated => "api_key.updated",
+            Act::KeyDeleted => "api_key.deleted",
+            Act::ProjectCreated => "project.created",
+            Act::ProjectUpdated => "project.updated",
+            Act::ProjectDeleted => "project.deleted",
         }
     }
 }
@@ -45,6 +84,29 @@ pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
         %webhook,
         project = %caller.project(),
         key = %caller.key.id,
+        "audit"
+    );
+}
+
+/// Writes one line: the act, its subject, the project, who did it, and the subject before and after, as the API shows it and
+/// so without secrets.
+pub(crate) fn change<T: Serialize>(
+    actor: &Actor,
+    act: Act,
+    project: &ProjectId,
+    subject: &dyn fmt::Display,
+    before: Option<&T>,
+    after: Option<&T>,
+) {
+    let shown = |view: Option<&T>| view.and_then(|view| serde_json::to_string(view).ok());
+    tracing::info!(
+        target: "fanfare::audit",
+        act = act.as_str(),
+        %subject,
+        %project,
+        key = %actor,
+        before = shown(before),
+        after = shown(after),
         "audit"
     );
 }

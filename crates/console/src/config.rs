@@ -13,6 +13,11 @@ pub struct ConsoleConfig {
     /// The most webhooks of one project, 100,000 by default: every process keeps each in memory, some KiB apiece. Further
     /// ones are answered 409.
     pub max_webhooks_per_project: usize,
+    /// The most API keys of one project, 1000 by default: every process keeps each in memory, and each in use is stored once
+    /// a minute. Further ones are answered 409.
+    pub max_api_keys_per_project: usize,
+    /// The most projects, 10,000 by default: every process keeps each in memory. Further ones are answered 409.
+    pub max_projects: usize,
     /// How long a read waits for this process's copy of the configuration to be as new as the store's, 5 s by default. The
     /// copy is behind by milliseconds, or by as long as the store is away: then the answer is 503.
     pub refresh_wait: Span,
@@ -32,6 +37,8 @@ impl Default for ConsoleConfig {
         Self {
             max_body_bytes: 256 * 1024,
             max_webhooks_per_project: 100_000,
+            max_api_keys_per_project: 1000,
+            max_projects: 10_000,
             refresh_wait: Span::from_secs(5),
             resolve_wait: Span::from_secs(2),
             max_tests_per_project: 4,

@@ -1,4 +1,4 @@
-//! The management API: webhooks, event types, events, deliveries, retries.
+//! The management API: webhooks, event types, events, deliveries, retries, API keys, projects.
 //!
 //! What is read of webhooks is as new as every change that was answered before, by whichever process; what is read of
 //! events and deliveries comes from the read model, which follows by moments. Everything of another project is 404.
@@ -6,6 +6,7 @@
 pub mod config;
 
 mod api;
+mod api_keys;
 mod audit;
 mod deliveries;
 mod event_types;
@@ -13,19 +14,23 @@ mod events;
 mod filters;
 mod input;
 mod paging;
+mod projects;
 mod retry;
 mod routes;
+mod stored;
 mod sweep;
 mod webhooks;
 
 use std::sync::Arc;
 
 use axum::Router;
+use fanfare_core::api_key::AdminKey;
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, DeliveryQueue, EventLog, Journal};
 use fanfare_core::seal::SealingKey;
 use fanfare_egress::Egress;
 use fanfare_history::History;
+use fanfare_http::{Route, RouteInfo};
 use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
 
@@ -50,8 +55,26 @@ pub struct Console {
     pub egress: Egress,
     /// Seals secrets.
     pub key: SealingKey,
+    /// What the operator has set.
+    pub operator: Operator,
     /// Its bounds.
     pub config: ConsoleConfig,
+}
+
+/// What the operator has set by options: the admin key, and what is therefore not to be changed through the API.
+#[derive(Clone, Debug, Default)]
+pub struct Operator {
+    /// Manages projects and API keys; `None`: nobody does.
+    pub admin_key: Option<AdminKey>,
+    /// Whether an option sets the first project's networks at every start.
+    pub egress_by_option: bool,
+    /// Whether an option makes the first project's first key at every start.
+    pub first_key_by_option: bool,
+}
+
+/// Every route that the console serves.
+pub fn routes() -> Vec<RouteInfo> {
+    Route::infos(&routes::table())
 }
 
 impl Console {
@@ -59,7 +82,7 @@ impl Console {
     ///
     /// The console has no metrics of its own so far; its test deliveries are counted by the egress.
     pub fn router(self, clock: Arc<dyn Clock>, _metrics: Metrics) -> Router {
-        routes::routes(api::Api::new(self, clock))
+        Route::router(routes::table()).with_state(api::Api::new(self, clock))
     }
 
     /// Starts the task that finishes deletions which a crash cut off.

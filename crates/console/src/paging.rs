@@ -5,8 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fanfare_core::ids::WebhookId;
+use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use serde::Serialize;
+use ulid::Ulid;
 
 use crate::input::Query;
 
@@ -93,6 +94,38 @@ impl Cursor for AfterDelivery {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}
+
+/// A place among a project's API keys: after this one, in order of their id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AfterApiKey(pub(crate) ApiKeyId);
+
+impl Cursor for AfterApiKey {
+    const KIND: u8 = b'k';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.0.to_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(ApiKeyId(Ulid::from_bytes(bytes))))
+    }
+}
+
+/// A place among the projects: after this one, in order of their id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AfterProject(pub(crate) ProjectId);
+
+impl Cursor for AfterProject {
+    const KIND: u8 = b'p';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        ProjectId::new(std::str::from_utf8(bytes).ok()?).ok().map(Self)
     }
 }
 

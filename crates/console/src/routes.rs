@@ -1,28 +1,50 @@
-//! Which path answers what.
+//! Which path answers what, and to whom.
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
+use fanfare_core::api_key::Scope;
+use fanfare_http::{Access, Route};
+use http::Method;
 
 use crate::api::Api;
 use crate::webhooks::{activate, create, delete, read, rotate, secret, test, update};
-use crate::{deliveries, event_types, events, filters, retry};
+use crate::{api_keys, deliveries, event_types, events, filters, projects, retry};
+
+const READ: Access = Access::Key(Scope::Read);
+const MANAGE: Access = Access::Key(Scope::Manage);
+const KEYS: Access = Access::KeyOrAdmin(Scope::Manage);
+const ADMIN: Access = Access::Admin;
 
 /// The routes, without fallbacks: the router is merged with others, and what none of them knows is answered by the whole.
-pub(crate) fn routes(api: Arc<Api>) -> Router {
-    Router::new()
-        .route("/v1/webhooks", get(read::list).post(create::create))
-        .route("/v1/webhooks/{id}", get(read::one).patch(update::patch).delete(delete::delete))
-        .route("/v1/webhooks/{id}/test", post(test::test))
-        .route("/v1/webhooks/{id}/activate", post(activate::activate))
-        .route("/v1/webhooks/{id}/secret", get(secret::secret))
-        .route("/v1/webhooks/{id}/rotate-secret", post(rotate::rotate))
-        .route("/v1/filters/preview", post(filters::preview))
-        .route("/v1/event-types", get(event_types::list))
-        .route("/v1/events/{id}", get(events::one))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::one))
-        .route("/v1/deliveries/{id}/retry", post(retry::retry))
-        .with_state(api)
+///
+/// A route that is added here has its place in `docs/api.md` and in the test of who may call what; both are held to it.
+pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
+    let (get, post, patch, del) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
+    vec![
+        Route::new(get.clone(), "/v1/webhooks", READ, read::list),
+        Route::new(post.clone(), "/v1/webhooks", MANAGE, create::create),
+        Route::new(get.clone(), "/v1/webhooks/{id}", READ, read::one),
+        Route::new(patch.clone(), "/v1/webhooks/{id}", MANAGE, update::patch),
+        Route::new(del.clone(), "/v1/webhooks/{id}", MANAGE, delete::delete),
+        Route::new(post.clone(), "/v1/webhooks/{id}/test", MANAGE, test::test),
+        Route::new(post.clone(), "/v1/webhooks/{id}/activate", MANAGE, activate::activate),
+        Route::new(get.clone(), "/v1/webhooks/{id}/secret", MANAGE, secret::secret),
+        Route::new(post.clone(), "/v1/webhooks/{id}/rotate-secret", MANAGE, rotate::rotate),
+        Route::new(post.clone(), "/v1/filters/preview", READ, filters::preview),
+        Route::new(get.clone(), "/v1/event-types", READ, event_types::list),
+        Route::new(get.clone(), "/v1/events/{id}", READ, events::one),
+        Route::new(get.clone(), "/v1/deliveries", READ, deliveries::list),
+        Route::new(get.clone(), "/v1/deliveries/{id}", READ, deliveries::one),
+        Route::new(post.clone(), "/v1/deliveries/{id}/retry", MANAGE, retry::retry),
+        Route::new(get.clone(), "/v1/api-keys", KEYS, api_keys::read::list),
+        Route::new(post.clone(), "/v1/api-keys", KEYS, api_keys::create::create),
+        Route::new(get.clone(), "/v1/api-keys/{id}", KEYS, api_keys::read::one),
+        Route::new(patch.clone(), "/v1/api-keys/{id}", KEYS, api_keys::update::patch),
+        Route::new(del.clone(), "/v1/api-keys/{id}", KEYS, api_keys::delete::delete),
+        Route::new(get.clone(), "/v1/projects", ADMIN, projects::read::list),
+        Route::new(post, "/v1/projects", ADMIN, projects::create::create),
+        Route::new(get, "/v1/projects/{id}", ADMIN, projects::read::one),
+        Route::new(patch, "/v1/projects/{id}", ADMIN, projects::update::patch),
+        Route::new(del, "/v1/projects/{id}", ADMIN, projects::delete::delete),
+    ]
 }

@@ -1,12 +1,13 @@
 //! Finishes deletions that were cut off, by a crash or because the store went away half-way: a health record without its
-//! webhook is the trace of one. See [`delete`](crate::webhooks::delete) for the order.
+//! webhook is the trace of one, a note of use without its API key of another. See [`webhooks::delete`](crate::webhooks::delete)
+//! and [`api_keys::delete`](crate::api_keys::delete) for the orders.
 
 use std::convert::Infallible;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::StoreResult;
-use fanfare_core::ports::config_store::{Group, Key};
+use fanfare_core::ports::config_store::{Expected, Group, Key};
 use fanfare_runtime::Shutdown;
 use fanfare_runtime::tasks::report;
 
@@ -39,6 +40,12 @@ pub(crate) async fn sweep(console: &Console, clock: &dyn Clock) -> StoreResult<(
     console.registry.refresh(&*console.store, Group::Config).await?;
     for id in console.registry.stray_health() {
         finish_one(console, clock, id).await?;
+    }
+    for id in console.registry.stray_key_uses() {
+        // As below: what the store says counts, and a key that is gone stays gone.
+        if console.store.get(&Key::ApiKey(id)).await?.is_none() {
+            console.store.remove(&Key::KeyUse(id), Expected::Any).await?;
+        }
     }
     Ok(())
 }

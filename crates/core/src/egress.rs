@@ -3,7 +3,9 @@
 //! Checked when a webhook is made, and again, at the address actually connected to, on every connection.
 
 pub mod address;
+mod network;
 pub mod url;
 
 pub use address::{AddressRefusal, ConnectRefusal, EgressPolicy};
+pub use network::parse_network;
 pub use url::{InvalidUrl, WebhookUrl};

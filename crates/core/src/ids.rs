@@ -256,6 +256,20 @@ impl fmt::Display for AttemptId {
 #[serde(transparent)]
 pub struct ApiKeyId(pub Ulid);
 
+impl ApiKeyId {
+    /// The first project's first key has the one id that no generated ULID has, so that there is never more than one of it.
+    pub const FIRST: ApiKeyId = ApiKeyId(Ulid(0));
+}
+
+impl FromStr for ApiKeyId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let ulid = text.strip_prefix("key_").and_then(|ulid| Ulid::from_string(ulid).ok());
+        // Only the form that is shown: `ulid` would also take lower case and look-alikes, and one thing has one name.
+        ulid.map(Self).filter(|id| id.to_string() == text).ok_or(InvalidId("an API key id: key_ and a ULID"))
+    }
+}
+
 impl fmt::Display for ApiKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "key_{}", self.0)
@@ -281,6 +295,18 @@ mod tests {
         assert!(EventId::new("order-1/ä".replace('ä', "~")).is_ok());
         for wrong in ["0199e1a000007000800000000000000", "{0199e1a0-0000-7000-8000-000000000000}", "x"] {
             assert!(wrong.parse::<WebhookId>().is_err(), "{wrong:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_api_key_id_is_read_in_the_one_form_that_is_shown() {
+        let id = ApiKeyId(Ulid::from_parts(1_765_000_000_000, 7));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(ApiKeyId::FIRST.to_string().parse(), Ok(ApiKeyId::FIRST));
+        for wrong in
+            [id.0.to_string(), id.to_string().to_lowercase(), format!("{id}0"), "key_".to_owned(), String::new()]
+        {
+            assert!(wrong.parse::<ApiKeyId>().is_err(), "{wrong:?} was accepted");
         }
     }
 

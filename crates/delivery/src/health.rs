@@ -175,7 +175,10 @@ async fn change(
     for _ in 0..TRIES {
         let (health, expected) = match context.store.get(&key).await? {
             Some(Versioned { record: Record::Health(health), revision }) => (health, Expected::At(revision)),
-            Some(Versioned { record: Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_), .. }) => {
+            Some(Versioned {
+                record: Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::KeyUse(_),
+                ..
+            }) => {
                 let what = format!("the record under {key} is of another kind");
                 return Err(StoreError::new(StoreErrorKind::Corrupt, "read a health record", what));
             }

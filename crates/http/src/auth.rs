@@ -1,7 +1,7 @@
 //! Who calls: the API key in `X-API-Key` or `Authorization: Bearer`, and what it may do.
 //!
 //! Keys are looked up in the registry by their hash and compared in constant time. [`Authenticator`] also finds a key that
-//! another process made a moment ago.
+//! another process made a moment ago, knows the admin key, and notes when keys are used.
 
 mod authenticator;
 
@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::problem::Problem;
 
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, Principal};
 
 /// The header that carries an API key; `Authorization: Bearer` does as well.
 pub const API_KEY_HEADER: &str = "x-api-key";

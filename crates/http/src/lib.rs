@@ -6,9 +6,11 @@ pub mod body;
 pub mod fallback;
 pub mod json;
 pub mod problem;
+pub mod route;
 pub mod server;
 
-pub use auth::{Authenticator, Caller};
+pub use auth::{Authenticator, Caller, Principal};
 pub use fallback::with_fallbacks;
 pub use json::JsonBody;
 pub use problem::Problem;
+pub use route::{Access, Route, RouteInfo};

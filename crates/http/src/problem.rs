@@ -82,13 +82,19 @@ impl Problem {
 
     /// 403: the key is known, but lacks a scope.
     pub fn forbidden(needed: Scope) -> Self {
-        let scope = match needed {
-            Scope::Publish => "publish",
-            Scope::Read => "read",
-            Scope::Manage => "manage",
-        };
-        let detail = format!("this API key lacks the scope {scope}: use a key that has it");
+        let detail = format!("this API key lacks the scope {}: use a key that has it", needed.as_str());
         Self::new(StatusCode::FORBIDDEN, "missing-scope", "The API key does not allow this", detail)
+    }
+
+    /// 403: only the admin key may do this, and it was another one.
+    pub fn admin_key_needed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "admin-key-needed", "This needs the admin key", detail)
+    }
+
+    /// 403: the admin key was used for what a project's own keys are for.
+    pub fn admin_key_refused() -> Self {
+        let detail = "the admin key manages projects and API keys alone; use an API key of the project for this";
+        Self::new(StatusCode::FORBIDDEN, "admin-key-refused", "The admin key does not allow this", detail)
     }
 
     /// 404: there is no such thing in the caller's project. `what` is a noun such as `webhook`.

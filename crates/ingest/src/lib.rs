@@ -16,11 +16,13 @@ mod quota;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::post;
+use fanfare_core::api_key::{AdminKey, Scope};
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, EventLog};
+use fanfare_http::{Access, Route, RouteInfo};
 use fanfare_runtime::Registry;
 use fanfare_telemetry::Metrics;
+use http::Method;
 
 pub use config::IngestConfig;
 
@@ -35,8 +37,19 @@ pub struct Ingest {
     pub store: Arc<dyn ConfigStore>,
     /// Keys and projects.
     pub registry: Arc<Registry>,
+    /// Known only to be refused with a clear word: it does not publish.
+    pub admin_key: Option<AdminKey>,
     /// Its bounds.
     pub config: IngestConfig,
+}
+
+fn table() -> Vec<Route<Arc<Publisher>>> {
+    vec![Route::new(Method::POST, "/v1/events", Access::Key(Scope::Publish), publish::publish)]
+}
+
+/// Every route that ingest serves.
+pub fn routes() -> Vec<RouteInfo> {
+    Route::infos(&table())
 }
 
 impl Ingest {
@@ -44,6 +57,6 @@ impl Ingest {
     #[expect(clippy::needless_pass_by_value, reason = "all services are started in the same way")]
     pub fn router(self, clock: Arc<dyn Clock>, metrics: Metrics) -> Router {
         let publisher = Arc::new(Publisher::new(self, clock, &metrics));
-        Router::new().route("/v1/events", post(publish::publish)).with_state(publisher)
+        Route::router(table()).with_state(publisher)
     }
 }

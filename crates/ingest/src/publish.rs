@@ -12,6 +12,7 @@ use fanfare_core::ids::ProjectId;
 use fanfare_core::ports::EventLog;
 use fanfare_core::ports::event_log::Appended;
 use fanfare_http::{Authenticator, Problem};
+use fanfare_runtime::Registry;
 use fanfare_telemetry::Metrics;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -29,6 +30,7 @@ use crate::quota::{OverQuota, Quota};
 pub(crate) struct Publisher {
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
+    registry: Arc<Registry>,
     authenticator: Authenticator,
     backlog: Backlog,
     quota: Quota,
@@ -61,9 +63,11 @@ impl From<Problem> for Refused {
 
 impl Publisher {
     pub(crate) fn new(ingest: Ingest, clock: Arc<dyn Clock>, metrics: &Metrics) -> Self {
-        let Ingest { log, store, registry, config } = ingest;
+        let Ingest { log, store, registry, admin_key, config } = ingest;
+        let authenticator = Authenticator::new(Arc::clone(&registry), store, Arc::clone(&clock));
         Self {
-            authenticator: Authenticator::new(registry, store, Arc::clone(&clock)),
+            authenticator: authenticator.with_admin_key(admin_key),
+            registry,
             backlog: Backlog::new(Arc::clone(&log), config.max_backlog),
             quota: Quota::new(&config),
             memory: BodyMemory::new(config.max_body_bytes),
@@ -88,7 +92,8 @@ impl Publisher {
         let form = Form::of(&parts.headers)?;
         self.backlog.check().await?;
         // A token for the first event before its body costs anything; the others' when it is known how many they are.
-        self.quota.take_one(project, self.clock.monotonic()).map_err(over_quota)?;
+        let quotas = self.registry.project(project).map(|served| served.project.quotas).unwrap_or_default();
+        self.quota.take_one(project, quotas, self.clock.monotonic()).map_err(over_quota)?;
         let intake = Intake::read(body, form, &self.memory).await?;
         let response = match self.read(project, &parts.headers, &intake)? {
             Events::One(event) => {
@@ -100,7 +105,7 @@ impl Publisher {
                 let refused = |problem| Refused { problem, events: count };
                 let tokens = u32::try_from(count).unwrap_or(u32::MAX);
                 self.quota
-                    .take_rest(project, tokens, self.clock.monotonic())
+                    .take_rest(project, quotas, tokens, self.clock.monotonic())
                     .map_err(|over| refused(over_quota(over)))?;
                 self.append_batch(events, arrived).await.map_err(refused)?
             }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use fanfare_core::clock::Monotonic;
 use fanfare_core::ids::ProjectId;
+use fanfare_core::project::Quotas;
 use parking_lot::Mutex;
 
 use crate::config::IngestConfig;
@@ -25,7 +26,8 @@ pub(crate) struct OverQuota {
 /// removed: the map is never larger than twice the projects that are sending.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    rate: Option<Rate>,
+    events_per_second: u32,
+    burst: u32,
     buckets: Mutex<Buckets>,
 }
 
@@ -38,29 +40,42 @@ struct Buckets {
 impl Quota {
     pub(crate) fn new(config: &IngestConfig) -> Self {
         let buckets = Buckets { by_project: HashMap::new(), sweep_at: SWEEP_AT_LEAST };
-        Self { rate: Rate::new(config.events_per_second, config.burst), buckets: Mutex::new(buckets) }
+        Self { events_per_second: config.events_per_second, burst: config.burst, buckets: Mutex::new(buckets) }
     }
 
-    /// Takes the first event's token.
-    pub(crate) fn take_one(&self, project: &ProjectId, now: Monotonic) -> Result<(), OverQuota> {
-        self.with_bucket(project, now, |bucket, rate| bucket.take(1, rate, now))
+    /// Takes the first event's token. `quotas` are the project's own.
+    pub(crate) fn take_one(&self, project: &ProjectId, quotas: Quotas, now: Monotonic) -> Result<(), OverQuota> {
+        self.with_bucket(project, quotas, now, |bucket, rate| bucket.take(1, rate, now))
     }
 
     /// Takes the tokens of all events of a batch, the first of which has its token already; on failure that one is given back.
-    pub(crate) fn take_rest(&self, project: &ProjectId, events: u32, now: Monotonic) -> Result<(), OverQuota> {
-        self.with_bucket(project, now, |bucket, rate| {
+    pub(crate) fn take_rest(
+        &self,
+        project: &ProjectId,
+        quotas: Quotas,
+        events: u32,
+        now: Monotonic,
+    ) -> Result<(), OverQuota> {
+        self.with_bucket(project, quotas, now, |bucket, rate| {
             bucket.give_back(1, rate);
             bucket.take(events.max(1), rate, now)
         })
     }
 
+    /// The rate of a project: its own where it has one, else the configured one; `None` for no limit.
+    fn rate(&self, quotas: Quotas) -> Option<Rate> {
+        let or = |own: u32, configured| if own == 0 { configured } else { own };
+        Rate::new(or(quotas.events_per_second, self.events_per_second), or(quotas.burst, self.burst))
+    }
+
     fn with_bucket(
         &self,
         project: &ProjectId,
+        quotas: Quotas,
         now: Monotonic,
         act: impl FnOnce(&mut Bucket, &Rate) -> Result<(), OverQuota>,
     ) -> Result<(), OverQuota> {
-        let Some(rate) = &self.rate else {
+        let Some(rate) = &self.rate(quotas) else {
             return Ok(());
         };
         let mut buckets = self.buckets.lock();
@@ -84,6 +99,8 @@ mod tests {
 
     use super::*;
 
+    const DEFAULT: Quotas = Quotas { events_per_second: 0, burst: 0 };
+
     fn quota(events_per_second: u32, burst: u32) -> Quota {
         Quota::new(&IngestConfig { events_per_second, burst, ..IngestConfig::default() })
     }
@@ -96,8 +113,8 @@ mod tests {
     fn a_batch_takes_all_its_tokens_or_none() {
         let (quota, clock) = (quota(100, 1000), ManualClock::new());
         let take = |events| {
-            quota.take_one(&project(1), clock.monotonic())?;
-            quota.take_rest(&project(1), events, clock.monotonic())
+            quota.take_one(&project(1), DEFAULT, clock.monotonic())?;
+            quota.take_rest(&project(1), DEFAULT, events, clock.monotonic())
         };
         assert_eq!(take(500), Ok(()));
         assert_eq!(take(400), Ok(()));
@@ -106,7 +123,7 @@ mod tests {
         assert_eq!(take(100), Ok(()), "the refused batch took something");
         assert_eq!(take(1), Err(OverQuota { retry_after: 1 }));
         // Another project's are its own.
-        assert_eq!(quota.take_one(&project(2), clock.monotonic()), Ok(()));
+        assert_eq!(quota.take_one(&project(2), DEFAULT, clock.monotonic()), Ok(()));
         clock.advance(Duration::from_secs(4));
         assert_eq!(take(401), Err(OverQuota { retry_after: 1 }));
         assert_eq!(take(400), Ok(()));
@@ -116,22 +133,62 @@ mod tests {
     fn zero_is_no_quota() {
         let quota = quota(0, 500);
         for _ in 0..10_000 {
-            assert_eq!(quota.take_rest(&project(1), 500, Monotonic::default()), Ok(()));
+            assert_eq!(quota.take_rest(&project(1), DEFAULT, 500, Monotonic::default()), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_projects_own_quotas_go_before_the_configured_ones_each_for_itself() {
+        let (quota, clock) = (quota(100, 1000), ManualClock::new());
+        let take = |number, quotas, events| {
+            quota.take_one(&project(number), quotas, clock.monotonic())?;
+            quota.take_rest(&project(number), quotas, events, clock.monotonic())
+        };
+        let small = Quotas { events_per_second: 1, burst: 500 };
+        assert_eq!(take(1, small, 500), Ok(()));
+        assert_eq!(take(1, small, 2), Err(OverQuota { retry_after: 1 }));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(take(1, small, 2), Err(OverQuota { retry_after: 1 }));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(take(1, small, 2), Ok(()));
+        let slow = Quotas { events_per_second: 1, burst: 0 };
+        assert_eq!(take(2, slow, 500), Ok(()));
+        assert_eq!(take(2, slow, 500), Ok(()), "the burst is the configured one");
+        assert_eq!(take(2, slow, 1), Err(OverQuota { retry_after: 1 }));
+    }
+
+    #[test]
+    fn a_projects_own_quota_holds_where_none_is_configured() {
+        let (quota, clock) = (quota(0, 500), ManualClock::new());
+        let small = Quotas { events_per_second: 1, burst: 500 };
+        assert_eq!(quota.take_rest(&project(1), small, 500, clock.monotonic()), Ok(()));
+        assert!(quota.take_rest(&project(1), small, 500, clock.monotonic()).is_err());
+    }
+
+    #[test]
+    fn a_raised_quota_counts_at_once() {
+        let (quota, clock) = (quota(1, 500), ManualClock::new());
+        let raised = Quotas { events_per_second: 1000, burst: 1000 };
+        let take = |quotas, events| quota.take_rest(&project(1), quotas, events, clock.monotonic());
+        assert_eq!(take(DEFAULT, 500), Ok(()));
+        // At the old rate the bucket would be full in 500 seconds; at the new one nothing takes longer than one.
+        assert_eq!(take(raised, 500), Err(OverQuota { retry_after: 1 }));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(take(raised, 1000), Ok(()));
     }
 
     #[test]
     fn projects_that_have_gone_quiet_are_forgotten_and_the_others_are_not() {
         let (quota, clock) = (quota(1, 500), ManualClock::new());
-        quota.take_one(&project(0), clock.monotonic()).unwrap();
-        quota.take_rest(&project(0), 500, clock.monotonic()).unwrap();
+        quota.take_one(&project(0), DEFAULT, clock.monotonic()).unwrap();
+        quota.take_rest(&project(0), DEFAULT, 500, clock.monotonic()).unwrap();
         for number in 1..10_000 {
-            quota.take_one(&project(number), clock.monotonic()).unwrap();
+            quota.take_one(&project(number), DEFAULT, clock.monotonic()).unwrap();
             clock.advance(Duration::from_millis(20));
             assert!(quota.buckets.lock().by_project.len() <= 2 * SWEEP_AT_LEAST);
         }
         // 200 of 500 seconds are over.
-        let waits = quota.take_rest(&project(0), 500, clock.monotonic()).unwrap_err().retry_after;
+        let waits = quota.take_rest(&project(0), DEFAULT, 500, clock.monotonic()).unwrap_err().retry_after;
         assert_eq!(waits, 300);
     }
 }

@@ -4,12 +4,13 @@
 //! revision, wait until the registry is there, then match. A record that cannot be opened (the encryption key is another
 //! one) ends the watch with an error, and so the process: serving without it would lose deliveries quietly.
 
+mod key_uses;
+mod keys;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_core::api_key::ApiKey;
 use fanfare_core::clock::Clock;
 use fanfare_core::egress::EgressPolicy;
 use fanfare_core::event::Event;
@@ -26,6 +27,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::tasks::{Shutdown, Tasks};
+use key_uses::KeyUses;
 use view::View;
 
 /// A webhook ready to be served.
@@ -94,6 +96,7 @@ impl Progress {
 #[derive(Debug)]
 pub struct Registry {
     view: RwLock<View>,
+    uses: KeyUses,
     key: SealingKey,
     progress: watch::Sender<Progress>,
 }
@@ -101,16 +104,20 @@ pub struct Registry {
 impl Registry {
     /// An empty registry; [`Registry::start`] fills it.
     pub fn new(key: SealingKey) -> Arc<Self> {
-        Arc::new(Self { view: RwLock::default(), key, progress: watch::Sender::new(Progress::default()) })
+        let (view, uses, progress) = (RwLock::default(), KeyUses::default(), watch::Sender::new(Progress::default()));
+        Arc::new(Self { view, uses, key, progress })
     }
 
-    /// Starts the watches of both groups.
+    /// Starts the watches of both groups, and the task that stores when keys were last used.
     pub fn start(self: &Arc<Self>, store: &Arc<dyn ConfigStore>, clock: &Arc<dyn Clock>, tasks: &Tasks) {
         for (name, group) in [("watch-config", Group::Config), ("watch-state", Group::State)] {
             let (registry, store, clock) = (Arc::clone(self), Arc::clone(store), Arc::clone(clock));
             let shutdown = tasks.shutdown();
             tasks.spawn(name, async move { registry.follow(&*store, group, &*clock, &shutdown).await });
         }
+        let (registry, store, clock) = (Arc::clone(self), Arc::clone(store), Arc::clone(clock));
+        let shutdown = tasks.shutdown();
+        tasks.spawn("store-key-uses", async move { registry.store_key_uses(&*store, &*clock, &shutdown).await });
     }
 
     /// Follows one group until shutdown; a watch that breaks is made anew, and told again of everything.
@@ -279,16 +286,6 @@ impl Registry {
             Some(served) if served.health.failing_since.is_some() => WebhookState::Failing,
             _ => WebhookState::Healthy,
         }
-    }
-
-    /// A project.
-    pub fn project(&self, id: &ProjectId) -> Option<Arc<ServedProject>> {
-        self.view.read().projects.get(id).cloned()
-    }
-
-    /// The key whose text this is, compared in constant time.
-    pub fn api_key(&self, text: &str) -> Option<Arc<ApiKey>> {
-        self.view.read().api_key(text)
     }
 }
 

@@ -23,6 +23,7 @@ use super::{headers, target, warnings};
 use crate::api::{Api, contended};
 use crate::audit;
 use crate::input::{Given, Object};
+use crate::projects;
 
 /// The answer: the one that shows the secret. No `Debug`.
 #[derive(Serialize)]
@@ -69,6 +70,8 @@ pub(crate) async fn create(
 async fn store(api: &Api, webhook: &Webhook) -> Result<(), Problem> {
     let _held = api.targets.hold(&webhook.project).await;
     target::check(api, webhook).await?;
+    // The project may just have been deleted, as the lock's last holder did it.
+    projects::stored::exists(api, &webhook.project)?;
     let most = api.console.config.max_webhooks_per_project;
     if api.console.registry.webhook_count(&webhook.project) >= most {
         let detail = format!("a project has at most {most} webhooks; delete one that is not needed any more");

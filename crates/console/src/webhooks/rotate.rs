@@ -70,6 +70,7 @@ pub(crate) async fn rotate(
     };
     let webhook = change(&api, caller.project(), id, &new, &rotation.overlap).await?;
     audit::line(&caller, audit::Act::SecretRotated, id);
+    api.take_up().await;
     let warnings = warnings::about_secret(&new).into_iter().collect();
     let rotated = Rotated { webhook, secret: new.expose().to_owned(), warnings };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(rotated)).into_response())

@@ -2,12 +2,13 @@
 
 use fanfare_core::health::Health;
 use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::config_store::{ConfigStore, Key, Record, Revision};
-use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_core::webhook::Webhook;
 use fanfare_http::Problem;
 
 use crate::api::no_webhook;
+use crate::stored::mismatch;
 
 /// How often a change is tried again after others were quicker, before the client is asked to.
 pub(crate) const TRIES: usize = 16;
@@ -26,7 +27,7 @@ pub(crate) async fn webhook(
     match found.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::Webhook(webhook), revision)) if webhook.project == *project => Ok((webhook, revision)),
         Some((Record::Webhook(_), _)) | None => Err(no_webhook()),
-        Some((Record::Project(_) | Record::ApiKey(_) | Record::Health(_), _)) => {
+        Some((Record::Project(_) | Record::ApiKey(_) | Record::Health(_) | Record::KeyUse(_), _)) => {
             Err(Problem::unavailable(&mismatch(&key)))
         }
     }
@@ -40,12 +41,9 @@ pub(crate) async fn health(store: &dyn ConfigStore, id: WebhookId) -> StoreResul
     let key = Key::Health(id);
     match store.get(&key).await?.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::Health(health), revision)) => Ok(Some((health, revision))),
-        Some((Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_), _)) => Err(mismatch(&key)),
+        Some((Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::KeyUse(_), _)) => {
+            Err(mismatch(&key))
+        }
         None => Ok(None),
     }
-}
-
-fn mismatch(key: &Key) -> StoreError {
-    let what = format!("the record under {key} is of another kind");
-    StoreError::new(StoreErrorKind::Corrupt, "read a configuration record", what)
 }

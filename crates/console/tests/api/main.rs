@@ -4,11 +4,14 @@
 
 mod access;
 mod activate;
+mod api_keys;
 mod create;
 mod delete;
 mod deliveries;
 mod events;
 mod filters;
+mod key_uses;
+mod projects;
 mod read;
 mod retry;
 mod rotate;

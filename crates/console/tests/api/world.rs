@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use fanfare_console::{Console, ConsoleConfig};
-use fanfare_core::api_key::{ApiKey, KeyHash, Scope};
+use fanfare_console::{Console, ConsoleConfig, Operator};
+use fanfare_core::api_key::{AdminKey, ApiKey, KeyHash, Scope};
 use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::{Clock, Timestamp};
 use fanfare_core::delivery::{Delivery, DeliveryHeader, DueReason, End, Next, Place, Settlement};
@@ -40,6 +40,9 @@ pub(crate) const READER: &str = "acme-reader-0123456789";
 pub(crate) const PUBLISHER: &str = "acme-publisher-0123456789";
 /// Of the project `other`, which may do everything.
 pub(crate) const STRANGER: &str = "other-manager-0123456789";
+
+/// The admin key.
+pub(crate) const ADMIN: &str = "the-admin-key-0123456789";
 
 /// How long a test waits for what must happen; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,6 +87,11 @@ impl World {
     }
 
     pub(crate) async fn with_config(config: ConsoleConfig) -> Self {
+        Self::with(config, Operator::default()).await
+    }
+
+    /// With these options of the operator's, and the admin key.
+    pub(crate) async fn with(config: ConsoleConfig, operator: Operator) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let metrics = Metrics::new("test");
@@ -114,6 +122,7 @@ impl World {
             history,
             egress: Egress::new(&EgressConfig::default(), metrics.clone()).unwrap(),
             key,
+            operator: Operator { admin_key: Some(AdminKey::new(ADMIN)), ..operator },
             config,
         };
         let router = fanfare_http::with_fallbacks(console.clone().router(Arc::clone(&clock), metrics));
@@ -361,7 +370,7 @@ pub(crate) fn acme() -> ProjectId {
 async fn seed(store: &dyn ConfigStore, clock: &dyn Clock) {
     let other = ProjectId::new("other").unwrap();
     for id in [acme(), other.clone()] {
-        let project = Project { id, egress_allow: vec!["127.0.0.0/8".parse().unwrap()], created_at: clock.now() };
+        let project = Project { egress_allow: vec!["127.0.0.0/8".parse().unwrap()], ..Project::new(id, clock.now()) };
         store.put(Record::Project(project), Expected::Absent).await.unwrap();
     }
     let keys = [

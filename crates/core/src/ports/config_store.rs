@@ -1,4 +1,4 @@
-//! Webhooks, projects, keys; and beside them what the services note about their health: records under a key, each with
+//! Webhooks, projects, keys; and beside them what the services note about their health and use: records under a key, each with
 //! the revision of its last change, changed by compare-and-set, watched whole.
 //!
 //! The two groups are kept apart because fan-out waits for the configuration alone (promise 2), and health changes much
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreError, StoreErrorKind, StoreResult};
-use crate::api_key::ApiKey;
+use crate::api_key::{ApiKey, KeyUse};
 use crate::health::Health;
 use crate::ids::{ApiKeyId, ProjectId, WebhookId};
 use crate::project::Project;
@@ -26,7 +26,7 @@ pub struct Revision(pub u64);
 pub enum Group {
     /// Webhooks, projects, keys: what owners and operators set.
     Config,
-    /// Health: what the services note.
+    /// Health and the use of keys: what the services note.
     State,
 }
 
@@ -41,6 +41,8 @@ pub enum Key {
     ApiKey(ApiKeyId),
     /// A webhook's health.
     Health(WebhookId),
+    /// When an API key was last used.
+    KeyUse(ApiKeyId),
 }
 
 impl Key {
@@ -48,7 +50,7 @@ impl Key {
     pub fn group(&self) -> Group {
         match self {
             Key::Webhook(_) | Key::Project(_) | Key::ApiKey(_) => Group::Config,
-            Key::Health(_) => Group::State,
+            Key::Health(_) | Key::KeyUse(_) => Group::State,
         }
     }
 
@@ -60,6 +62,7 @@ impl Key {
             "project" => id.parse().ok().map(Key::Project),
             "api-key" => ulid::Ulid::from_string(id).ok().map(|ulid| Key::ApiKey(ApiKeyId(ulid))),
             "health" => id.parse().ok().map(Key::Health),
+            "key-use" => ulid::Ulid::from_string(id).ok().map(|ulid| Key::KeyUse(ApiKeyId(ulid))),
             _ => None,
         }
     }
@@ -72,6 +75,7 @@ impl fmt::Display for Key {
             Key::Project(id) => write!(f, "project.{id}"),
             Key::ApiKey(id) => write!(f, "api-key.{}", id.0),
             Key::Health(id) => write!(f, "health.{id}"),
+            Key::KeyUse(id) => write!(f, "key-use.{}", id.0),
         }
     }
 }
@@ -88,6 +92,8 @@ pub enum Record {
     ApiKey(ApiKey),
     /// A webhook's health.
     Health(Health),
+    /// When an API key was last used.
+    KeyUse(KeyUse),
 }
 
 impl Record {
@@ -98,6 +104,7 @@ impl Record {
             Record::Project(project) => Key::Project(project.id.clone()),
             Record::ApiKey(key) => Key::ApiKey(key.id),
             Record::Health(health) => Key::Health(health.webhook),
+            Record::KeyUse(used) => Key::KeyUse(used.key),
         }
     }
 
@@ -108,6 +115,7 @@ impl Record {
             Record::Project(project) => serde_json::to_vec(project),
             Record::ApiKey(key) => serde_json::to_vec(key),
             Record::Health(health) => serde_json::to_vec(health),
+            Record::KeyUse(used) => serde_json::to_vec(used),
         };
         json.expect("records are maps with text keys, which always have a JSON form")
     }
@@ -122,6 +130,7 @@ impl Record {
             Key::Project(_) => serde_json::from_slice(bytes).map(Record::Project),
             Key::ApiKey(_) => serde_json::from_slice(bytes).map(Record::ApiKey),
             Key::Health(_) => serde_json::from_slice(bytes).map(Record::Health),
+            Key::KeyUse(_) => serde_json::from_slice(bytes).map(Record::KeyUse),
         };
         record.map_err(|error| StoreError::new(StoreErrorKind::Corrupt, "read a configuration record", error))
     }

@@ -64,7 +64,7 @@ impl Rig {
         registry.start(&store, &shared_clock, &tasks);
         let project = ProjectId::new("acme").unwrap();
         let egress_allow = vec!["127.0.0.0/8".parse().unwrap()];
-        let record = Project { id: project.clone(), egress_allow, created_at: clock.now() };
+        let record = Project { egress_allow, ..Project::new(project.clone(), clock.now()) };
         store.put(Record::Project(record), Expected::Absent).await.unwrap();
         Self { clock, engine, registry, metrics, tasks, key, project, _failures: failures, _dir: dir }
     }

@@ -1,9 +1,9 @@
-//! Authentication that finds a key made a moment ago by another process.
+//! Authentication that finds a key made a moment ago by another process, and tells the admin key from those of projects.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_core::api_key::Scope;
+use fanfare_core::api_key::{AdminKey, ApiKey, Scope};
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_core::ports::config_store::{ConfigStore, Group};
 use fanfare_runtime::Registry;
@@ -20,6 +20,15 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How long the registry may take to catch up before the caller is told to come back.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
 
+/// Whom a request comes from, where either will do.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A project's key.
+    Key(Caller),
+    /// The admin key.
+    Admin,
+}
+
 /// Authenticates requests against the registry, and, for a key that is not there, against the store as it is now.
 ///
 /// All requests with unknown keys that arrive before a question is put to the store share its answer. So no key is refused
@@ -28,6 +37,7 @@ pub struct Authenticator {
     registry: Arc<Registry>,
     store: Arc<dyn ConfigStore>,
     clock: Arc<dyn Clock>,
+    admin: Option<AdminKey>,
     /// One question at a time: whoever has the permit asks, the others wait for the answer.
     turn: Semaphore,
     last: Mutex<Option<Question>>,
@@ -53,21 +63,72 @@ enum Answer {
 impl Authenticator {
     /// An authenticator over a registry and the store that it watches.
     pub fn new(registry: Arc<Registry>, store: Arc<dyn ConfigStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { registry, store, clock, turn: Semaphore::new(1), last: Mutex::new(None) }
+        Self { registry, store, clock, admin: None, turn: Semaphore::new(1), last: Mutex::new(None) }
     }
 
-    /// Authenticates a request and requires a scope.
+    /// The same with an admin key; `None` if the installation has none.
+    #[must_use]
+    pub fn with_admin_key(self, admin: Option<AdminKey>) -> Self {
+        Self { admin, ..self }
+    }
+
+    /// Authenticates a request of a project and requires a scope.
     ///
     /// # Errors
-    /// 401 without a key or with an unknown one, 403 when the key lacks the scope, 503 when the key is not known here and the
-    /// store cannot be asked.
+    /// 401 without a key or with an unknown one, 403 when the key lacks the scope or is the admin key, 503 when the key is not
+    /// known here and the store cannot be asked.
     pub async fn authenticate(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
-        let text = presented_key(headers)?;
-        if let Some(key) = self.registry.api_key(text) {
-            return Caller::with_key(key, scope);
+        match self.principal(headers, scope).await? {
+            Principal::Key(caller) => Ok(caller),
+            Principal::Admin => Err(Problem::admin_key_refused()),
         }
-        self.ask_the_store().await?;
-        Caller::with_key(self.registry.api_key(text).ok_or_else(unknown_key)?, scope)
+    }
+
+    /// Authenticates a request of a project, of which it requires a scope, or of the admin.
+    ///
+    /// # Errors
+    /// 401 without a key or with an unknown one, 403 when a project's key lacks the scope, 503 when the key is not known here
+    /// and the store cannot be asked.
+    pub async fn principal(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, Problem> {
+        let text = presented_key(headers)?;
+        if self.is_admin(text) {
+            return Ok(Principal::Admin);
+        }
+        Caller::with_key(self.key(text).await?, scope).map(Principal::Key)
+    }
+
+    /// Requires the admin key.
+    ///
+    /// # Errors
+    /// 401 without a key or with an unknown one, 403 with a project's, 503 when the key is not known here and the store cannot
+    /// be asked.
+    pub async fn authenticate_admin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let text = presented_key(headers)?;
+        if self.is_admin(text) {
+            return Ok(());
+        }
+        self.key(text).await?;
+        Err(Problem::admin_key_needed(match self.admin {
+            Some(_) => "projects are managed with the admin key, not with a project's",
+            None => "projects are managed with the admin key, and this installation has none: set FANFARE_ADMIN_KEY",
+        }))
+    }
+
+    fn is_admin(&self, text: &str) -> bool {
+        self.admin.as_ref().is_some_and(|admin| admin.is(text))
+    }
+
+    /// The key with this text, whose use is noted, whatever comes of the request.
+    async fn key(&self, text: &str) -> Result<Arc<ApiKey>, Problem> {
+        let key = match self.registry.api_key(text) {
+            Some(key) => key,
+            None => {
+                self.ask_the_store().await?;
+                self.registry.api_key(text).ok_or_else(unknown_key)?
+            }
+        };
+        self.registry.note_key_use(key.id, self.clock.now());
+        Ok(key)
     }
 
     /// Returns when the registry is at least as new as the store was when this was called.

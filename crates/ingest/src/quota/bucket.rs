@@ -45,7 +45,10 @@ impl Bucket {
 
     /// Takes all of the tokens, or none.
     pub(super) fn take(&mut self, tokens: u32, rate: &Rate, now: Monotonic) -> Result<(), OverQuota> {
-        let full_at = self.full_at.max(now).after(rate.time_of(tokens));
+        // Emptier than empty it can only be by the measure of a slower rate, or a larger bucket, that was in force before. Kept
+        // also when the tokens are refused: from now on it fills at the new rate.
+        self.full_at = self.full_at.clamp(now, now.after(rate.fill));
+        let full_at = self.full_at.after(rate.time_of(tokens));
         let missing = full_at.since(now).saturating_sub(rate.fill);
         if missing.is_zero() {
             self.full_at = full_at;

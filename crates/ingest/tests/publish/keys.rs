@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::world::{Answer, JSON, KEY, READER, World, soon};
+use crate::world::{ADMIN, Answer, JSON, KEY, READER, World, soon};
 
 const EVENT: &str = r#"{"type": "order.paid", "data": {}}"#;
 const NEW: (&str, &str) = ("x-api-key", "key-new");
@@ -34,6 +34,15 @@ async fn a_key_that_may_publish_is_needed() {
         }
     }
     assert_eq!(world.log.events().len(), 3);
+}
+
+#[tokio::test]
+async fn the_admin_key_does_not_publish_and_is_told_so() {
+    let world = World::new().await;
+    let answer = publish(&world, ADMIN).await;
+    assert_eq!((answer.status, answer.code()), (403, "admin-key-refused"));
+    assert!(answer.json["detail"].as_str().unwrap().contains("API key of the project"), "{answer:?}");
+    assert!(world.log.events().is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use fanfare_core::api_key::{ApiKey, KeyHash, Scope};
+use fanfare_core::api_key::{AdminKey, ApiKey, KeyHash, Scope};
 use fanfare_core::clock::{Clock, Timestamp};
 use fanfare_core::ids::{ApiKeyId, ProjectId};
 use fanfare_core::ports::ConfigStore;
@@ -34,6 +34,9 @@ pub(crate) const KEY: (&str, &str) = ("x-api-key", "key-shop");
 pub(crate) const BANK: (&str, &str) = ("x-api-key", "key-bank");
 /// A key of project `shop` that may do everything but publish.
 pub(crate) const READER: (&str, &str) = ("x-api-key", "key-reader");
+
+/// The admin key.
+pub(crate) const ADMIN: (&str, &str) = ("x-api-key", "the-admin-key-of-all");
 
 /// Far more than anything here takes; only a bug lets it pass.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,7 +106,8 @@ impl World {
         let as_clock: Arc<dyn Clock> = Arc::new(clock.clone());
         registry.start(&as_store, &as_clock, &tasks);
         soon("the load of the registry", registry.loaded()).await;
-        let ingest = Ingest { log: log.clone(), store: as_store, registry, config };
+        let ingest =
+            Ingest { log: log.clone(), store: as_store, registry, admin_key: Some(AdminKey::new(ADMIN.1)), config };
         let router = fanfare_http::with_fallbacks(ingest.router(as_clock, metrics.clone()));
         Self { log, store, clock, router, metrics, _tasks: tasks }
     }

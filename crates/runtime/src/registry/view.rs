@@ -1,9 +1,9 @@
 //! The registry's records in memory, with what they are looked up by.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fanfare_core::api_key::{ApiKey, KeyHash};
+use fanfare_core::api_key::KeyUse;
 use fanfare_core::egress::EgressPolicy;
 use fanfare_core::event::EventHeader;
 use fanfare_core::health::GateReason;
@@ -17,18 +17,19 @@ use fanfare_core::secret::Secret;
 use fanfare_core::signature::SigningKey;
 use fanfare_core::webhook::Webhook;
 
+use super::keys::Keys;
 use super::{RegistryError, ServedHealth, ServedProject, ServedWebhook};
 
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub(super) webhooks: HashMap<WebhookId, Arc<ServedWebhook>>,
-    pub(super) projects: HashMap<ProjectId, Arc<ServedProject>>,
+    pub(super) projects: BTreeMap<ProjectId, Arc<ServedProject>>,
     pub(super) health: HashMap<WebhookId, Arc<ServedHealth>>,
     /// The webhooks whose gate is being worked off.
     pub(super) releasing: BTreeSet<WebhookId>,
     pub(super) config_revision: Revision,
-    keys: HashMap<ApiKeyId, Arc<ApiKey>>,
-    keys_by_bucket: HashMap<u64, Vec<ApiKeyId>>,
+    pub(super) keys: Keys,
+    pub(super) key_uses: HashMap<ApiKeyId, (KeyUse, Revision)>,
     by_project: HashMap<ProjectId, BTreeSet<WebhookId>>,
     by_target: HashMap<Target, WebhookId>,
     index: MatchIndex,
@@ -66,11 +67,13 @@ impl View {
                 let served = ServedProject { project, revision: change.revision, egress };
                 self.projects.insert(id, Arc::new(served));
             }
-            (Key::ApiKey(id), None) => self.remove_key(id),
-            (Key::ApiKey(id), Some(Record::ApiKey(api_key))) => {
-                self.remove_key(id);
-                self.keys_by_bucket.entry(api_key.hash.bucket()).or_default().push(id);
-                self.keys.insert(id, Arc::new(api_key));
+            (Key::ApiKey(id), None) => self.keys.remove(id),
+            (Key::ApiKey(_), Some(Record::ApiKey(api_key))) => self.keys.put(api_key),
+            (Key::KeyUse(id), None) => {
+                self.key_uses.remove(&id);
+            }
+            (Key::KeyUse(id), Some(Record::KeyUse(used))) => {
+                self.key_uses.insert(id, (used, change.revision));
             }
             (Key::Health(id), None) => {
                 self.health.remove(&id);
@@ -100,13 +103,13 @@ impl View {
                 let gone: Vec<_> =
                     self.webhooks.keys().copied().filter(|id| !told.contains(&Key::Webhook(*id))).collect();
                 gone.into_iter().for_each(|id| self.remove_webhook(id));
-                let gone: Vec<_> = self.keys.keys().copied().filter(|id| !told.contains(&Key::ApiKey(*id))).collect();
-                gone.into_iter().for_each(|id| self.remove_key(id));
+                self.keys.retain(|id| told.contains(&Key::ApiKey(id)));
                 self.projects.retain(|id, _| told.contains(&Key::Project(id.clone())));
             }
             Group::State => {
                 self.health.retain(|id, _| told.contains(&Key::Health(*id)));
                 self.releasing.retain(|id| told.contains(&Key::Health(*id)));
+                self.key_uses.retain(|id, _| told.contains(&Key::KeyUse(*id)));
             }
         }
     }
@@ -134,16 +137,6 @@ impl View {
             ids.remove(&id);
             if ids.is_empty() {
                 self.by_project.remove(&served.webhook.project);
-            }
-        }
-    }
-
-    fn remove_key(&mut self, id: ApiKeyId) {
-        let Some(key) = self.keys.remove(&id) else { return };
-        if let Some(ids) = self.keys_by_bucket.get_mut(&key.hash.bucket()) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.keys_by_bucket.remove(&key.hash.bucket());
             }
         }
     }
@@ -183,12 +176,6 @@ impl View {
             return Some(GateReason::Paused);
         }
         self.health.get(&webhook).and_then(|served| served.health.gate.as_ref()).map(fanfare_core::health::Gate::reason)
-    }
-
-    pub(super) fn api_key(&self, text: &str) -> Option<Arc<ApiKey>> {
-        let hash = KeyHash::of(text);
-        let candidates = self.keys_by_bucket.get(&hash.bucket())?;
-        candidates.iter().filter_map(|id| self.keys.get(id)).find(|key| key.hash.matches(&hash)).cloned()
     }
 }
 

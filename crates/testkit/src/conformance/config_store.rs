@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use fanfare_core::api_key::KeyUse;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::health::Health;
+use fanfare_core::ids::ApiKeyId;
 use fanfare_core::ports::config_store::{Changed, Changes, Expected, Group, Key, Record, Revision, Versioned, Watch};
 use fanfare_core::project::Project;
 
@@ -13,7 +15,7 @@ use super::{Engine, Harness};
 /// A project's record; `version` tells one change of it from another.
 fn record(name: &str, version: i64) -> Record {
     let created_at = Timestamp::from_seconds(1_765_000_000 + version);
-    Record::Project(Project { id: project(name), egress_allow: Vec::new(), created_at })
+    Record::Project(Project::new(project(name), created_at))
 }
 
 fn key(name: &str) -> Key {
@@ -252,13 +254,15 @@ pub async fn groups_have_revisions_of_their_own<H: Harness>(harness: H) {
     let mut config_watch = watch(&engine, Group::Config).await;
     soon(config_watch.next()).await.expect("watched");
     let health = Record::Health(Health::new(webhook(1), project("a")));
-    let state = must_put(&engine, health.clone()).await;
+    must_put(&engine, health.clone()).await;
+    let used = Record::KeyUse(KeyUse { key: ApiKeyId::FIRST, last_used_at: Timestamp::EPOCH });
+    let state = must_put(&engine, used.clone()).await;
     assert_eq!(engine.store.last_revision(Group::Config).await.expect("asked"), config);
     assert_eq!(engine.store.last_revision(Group::State).await.expect("asked"), state);
     waits(config_watch.next()).await;
     let whole = soon(watch(&engine, Group::State).await.next()).await.expect("watched");
-    assert_eq!(whole.changes.len(), 1);
-    assert_eq!(whole.changes[0].record, Some(health));
+    let records: Vec<_> = whole.changes.into_iter().map(|change| change.record).collect();
+    assert_eq!(records, [Some(health), Some(used)]);
     drop(harness);
 }
 

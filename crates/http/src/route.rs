@@ -1,0 +1,62 @@
+//! A service's routes as one table, from which its router is built: what is served can be listed, by tests and by docs.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use fanfare_core::api_key::Scope;
+use http::Method;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A key of the project with this scope.
+    Key(Scope),
+    /// The admin key.
+    Admin,
+    /// A key of the project with this scope, or the admin key, which names the project in `?project=`.
+    KeyOrAdmin(Scope),
+}
+
+/// What is known of a route without calling it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteInfo {
+    /// The method.
+    pub method: Method,
+    /// The path, its parameters in braces.
+    pub path: &'static str,
+    /// Who may call it. The handler sees to it; a test over all routes holds that it does.
+    pub access: Access,
+}
+
+/// A route with its handler, for a state of type `S`.
+#[derive(Debug)]
+pub struct Route<S> {
+    /// What is known of it.
+    pub info: RouteInfo,
+    handler: MethodRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Route<S> {
+    /// A route.
+    ///
+    /// # Panics
+    /// With a method of one's own making: routes are written down in code, and HTTP's own are all there are.
+    pub fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("the method is one of HTTP's own");
+        Self { info: RouteInfo { method, path, access }, handler: on(filter, handler) }
+    }
+
+    /// The router of a table of routes.
+    pub fn router(routes: Vec<Route<S>>) -> Router<S> {
+        routes.into_iter().fold(Router::new(), |router, route| router.route(route.info.path, route.handler))
+    }
+
+    /// What is known of a table's routes.
+    pub fn infos(routes: &[Route<S>]) -> Vec<RouteInfo> {
+        routes.iter().map(|route| route.info.clone()).collect()
+    }
+}
