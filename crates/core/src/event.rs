@@ -133,13 +133,17 @@ pub struct EventError {
     pub path: String,
     /// What is wrong and what is allowed; lowercase, no final period.
     pub message: String,
+    /// The id that the event was sent with, if it is one; told of events of a batch, whose sender has to know which it was.
+    pub id: Option<EventId>,
 }
 
 /// The kinds of [`EventError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventErrorKind {
-    /// Malformed or not allowed (400).
+    /// Not allowed (400).
     Invalid,
+    /// Not JSON at all (400).
+    Malformed,
     /// Over a size bound (413).
     TooLarge,
     /// Data of a content type other than JSON (415).
@@ -147,13 +151,22 @@ pub enum EventErrorKind {
 }
 
 impl EventError {
-    /// A malformed or forbidden value at `path`.
+    /// A forbidden value at `path`.
     pub fn invalid(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: EventErrorKind::Invalid, path: path.into(), message: message.into() }
+        Self::new(EventErrorKind::Invalid, path, message)
+    }
+
+    /// Text that is no JSON; `message` says where and why.
+    pub(crate) fn malformed(path: impl Into<String>, message: impl fmt::Display) -> Self {
+        Self::new(EventErrorKind::Malformed, path, format!("malformed JSON: {message}"))
     }
 
     /// A value at `path` over its size bound.
     pub fn too_large(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: EventErrorKind::TooLarge, path: path.into(), message: message.into() }
+        Self::new(EventErrorKind::TooLarge, path, message)
+    }
+
+    fn new(kind: EventErrorKind, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kind, path: path.into(), message: message.into(), id: None }
     }
 }

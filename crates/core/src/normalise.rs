@@ -30,6 +30,8 @@ pub struct NormaliseError {
     pub path: String,
     /// What is wrong; lowercase, no final period. Faults of the syntax come with line and column.
     pub message: String,
+    /// Whether the text is not JSON at all, rather than JSON that has no normal form.
+    pub malformed: bool,
 }
 
 /// Normalises one JSON value. `path` is the JSON path of the value itself, for error messages (`$` or `$.data`).
@@ -54,7 +56,7 @@ pub fn normalise(json: &[u8], path: &str) -> Result<Bytes, NormaliseError> {
         if broken && fault.kind == FaultKind::UnexpectedEnd {
             fault.kind = FaultKind::InvalidUtf8;
         }
-        NormaliseError { path, message: fault.message(text) }
+        NormaliseError { path, message: fault.message(text), malformed: fault.is_malformed() }
     })
 }
 

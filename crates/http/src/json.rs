@@ -134,7 +134,7 @@ fn problem_of(path: String, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     match error.classify() {
         // The position stays: a field's path does not tell where a comma is missing.
-        Category::Syntax | Category::Eof | Category::Io => Problem::malformed_json(message),
+        Category::Syntax | Category::Eof | Category::Io => Problem::malformed_json("$", message),
         Category::Data => {
             let (path, message) = plain_words(path, &message);
             Problem::invalid_fields(vec![FieldError::new(path, message)])

@@ -69,9 +69,10 @@ impl Problem {
         Self::about_fields(StatusCode::BAD_REQUEST, "invalid-request", "The request is not valid", errors)
     }
 
-    /// 400: the body is not JSON at all; `where_and_why` names line and column.
-    pub fn malformed_json(where_and_why: impl Into<String>) -> Self {
-        let errors = vec![FieldError::new("$", where_and_why)];
+    /// 400: the body is not JSON at all; `where_and_why` names line and column. `field` is where it stands: `$`, or `$.data`
+    /// where the body is an event's data.
+    pub fn malformed_json(field: impl Into<String>, where_and_why: impl Into<String>) -> Self {
+        let errors = vec![FieldError::new(field, where_and_why)];
         Self::about_fields(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON", errors)
     }
 

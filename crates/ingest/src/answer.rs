@@ -13,7 +13,7 @@ use serde::Serialize;
 /// One event's answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Item {
-    /// Absent only if it was refused before it was known.
+    /// Absent only if it was refused and brought none that is allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<EventId>,
     status: Status,
@@ -84,9 +84,10 @@ pub(crate) fn batch(items: &[Item]) -> Response {
 
 /// The problem of an event that cannot be accepted.
 pub(crate) fn refusal(error: EventError) -> Problem {
-    let EventError { kind, path, message } = error;
+    let EventError { kind, path, message, id: _ } = error;
     match kind {
         EventErrorKind::Invalid => Problem::invalid(path, message),
+        EventErrorKind::Malformed => Problem::malformed_json(path, message),
         EventErrorKind::TooLarge => Problem::too_large(FieldError::new(path, message)),
         EventErrorKind::UnsupportedMediaType => Problem::unsupported_media_type(path, message),
     }

@@ -4,6 +4,7 @@
 use fanfare_core::event::{MAX_BATCH_BYTES, MAX_DATA_BYTES, binary};
 use fanfare_http::Problem;
 use fanfare_http::json::{MediaType, check_identity_encoding};
+use fanfare_http::problem::FieldError;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 
@@ -84,13 +85,20 @@ impl Form {
         }
     }
 
-    /// What a body in this form is called in an error.
-    pub(crate) fn noun(self) -> &'static str {
-        match self {
-            Self::One => "a request with one event",
-            Self::Batch | Self::OneOrBatch => "a batch",
-            Self::Binary => "an event's data",
-        }
+    /// The problem of a body over the limit.
+    pub(crate) fn too_large(self) -> Problem {
+        let batch = format!("a batch may have at most {MAX_BATCH_BYTES} bytes (8 MiB)");
+        let one = format!(
+            "a request with one event may have at most {MAX_EVENT_BYTES} bytes, of which its data at most \
+             {MAX_DATA_BYTES} (256 KiB)"
+        );
+        let message = match self {
+            Self::One => one,
+            Self::Batch => batch,
+            Self::OneOrBatch => format!("{batch}; {one}"),
+            Self::Binary => format!("an event's data may have at most {MAX_DATA_BYTES} bytes (256 KiB)"),
+        };
+        Problem::too_large(FieldError::new("$", message))
     }
 }
 

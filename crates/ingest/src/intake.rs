@@ -27,7 +27,7 @@ impl<'m> Intake<'m> {
         loop {
             form = form.given(reader.so_far());
             if reader.announced() > form.limit() as u64 {
-                return Err(Problem::payload_too_large(form.noun(), form.limit()));
+                return Err(form.too_large());
             }
             room.grow_to(reader.so_far().len())?;
             if !reader.more().await? {

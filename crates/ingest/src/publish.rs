@@ -157,7 +157,10 @@ impl Publisher {
                     valid.push(event);
                     Ok(id)
                 }
-                Err(error) => Err(answer::refusal(error)),
+                Err(error) => {
+                    let id = error.id.clone();
+                    Err((id, answer::refusal(error)))
+                }
             });
         }
         let expected = valid.len();
@@ -175,7 +178,7 @@ impl Publisher {
                     Item::appended(id.clone(), outcome, || format!("$[{index}].id"))
                         .map_err(|problem| (Some(id), problem))
                 }
-                Err(problem) => Err((None, problem)),
+                Err(refused) => Err(refused),
             };
             items.push(item.unwrap_or_else(|(id, problem)| {
                 self.counters.refused(&problem, 1);

@@ -15,6 +15,9 @@ use bucket::{Bucket, Rate};
 /// The fewest buckets at which the full ones are looked for.
 const SWEEP_AT_LEAST: usize = 64;
 
+/// The longest that a sender is told to wait for a tenth of the burst, in seconds.
+const LONGEST_WAIT: u32 = 60;
+
 /// No tokens: come back after this many seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OverQuota {
@@ -44,8 +47,16 @@ impl Quota {
     }
 
     /// Takes the first event's token. `quotas` are the project's own.
+    ///
+    /// Where not even that one is there, nobody knows yet how many events there are, and all senders of the project wait:
+    /// they are told to come back when a tenth of the burst is there, or one by one they would take each token as it comes.
     pub(crate) fn take_one(&self, project: &ProjectId, quotas: Quotas, now: Monotonic) -> Result<(), OverQuota> {
-        self.with_bucket(project, quotas, now, |bucket, rate| bucket.take(1, rate, now))
+        self.with_bucket(project, quotas, now, |bucket, rate| {
+            bucket.take(1, rate, now).map_err(|over| {
+                let some = bucket.wait_for(rate.tenth(), rate, now).min(LONGEST_WAIT);
+                OverQuota { retry_after: some.max(over.retry_after) }
+            })
+        })
     }
 
     /// Takes the tokens of all events of a batch, the first of which has its token already; on failure that one is given back.
@@ -130,6 +141,23 @@ mod tests {
     }
 
     #[test]
+    fn without_a_single_token_a_tenth_of_the_burst_is_waited_for_and_no_longer_than_a_minute() {
+        let clock = ManualClock::new();
+        for (rate, burst, seconds) in [(100, 10_000, 10), (10, 10_000, 60), (1000, 500, 1)] {
+            let quota = quota(rate, burst);
+            for _ in 0..burst / 500 {
+                quota.take_rest(&project(1), DEFAULT, 500, clock.monotonic()).unwrap();
+            }
+            // Each of these gave one token back that had not been taken; a full bucket holds no more for that.
+            let mut last = quota.take_one(&project(1), DEFAULT, clock.monotonic());
+            while last.is_ok() {
+                last = quota.take_one(&project(1), DEFAULT, clock.monotonic());
+            }
+            assert_eq!(last, Err(OverQuota { retry_after: seconds }), "{rate}/s, {burst} at once");
+        }
+    }
+
+    #[test]
     fn zero_is_no_quota() {
         let quota = quota(0, 500);
         for _ in 0..10_000 {
@@ -146,7 +174,7 @@ mod tests {
         };
         let small = Quotas { events_per_second: 1, burst: 500 };
         assert_eq!(take(1, small, 500), Ok(()));
-        assert_eq!(take(1, small, 2), Err(OverQuota { retry_after: 1 }));
+        assert_eq!(take(1, small, 2), Err(OverQuota { retry_after: 50 }));
         clock.advance(Duration::from_secs(1));
         assert_eq!(take(1, small, 2), Err(OverQuota { retry_after: 1 }));
         clock.advance(Duration::from_secs(1));
@@ -154,7 +182,7 @@ mod tests {
         let slow = Quotas { events_per_second: 1, burst: 0 };
         assert_eq!(take(2, slow, 500), Ok(()));
         assert_eq!(take(2, slow, 500), Ok(()), "the burst is the configured one");
-        assert_eq!(take(2, slow, 1), Err(OverQuota { retry_after: 1 }));
+        assert_eq!(take(2, slow, 1), Err(OverQuota { retry_after: 60 }));
     }
 
     #[test]

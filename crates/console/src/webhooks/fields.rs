@@ -190,7 +190,7 @@ fn events(value: &Value, wrong: &mut Wrong) -> Given<Vec<EventPattern>> {
     let mut seen = HashSet::new();
     let mut patterns = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let parsed = text(item).and_then(|text| EventPattern::new(text).map_err(|error| error.to_string()));
+        let parsed = text(item).and_then(|text| EventPattern::new(text).map_err(|error| format!("must be {error}")));
         match parsed {
             Ok(pattern) if seen.insert(pattern.clone()) => patterns.push(pattern),
             Ok(_) => wrong.at(format!("$.events[{index}]"), "is there twice"),

@@ -252,3 +252,15 @@ async fn a_project_has_so_many_webhooks_and_no_more() {
     let answer = world.call("POST", "/v1/webhooks", Some(with("source", json!("1")))).await;
     assert_eq!((answer.status, answer.code()), (409, "too-many-webhooks"));
 }
+
+#[tokio::test]
+async fn a_wrong_pattern_is_told_what_it_must_be() {
+    let world = World::new().await;
+    let body = json!({"url": "https://127.0.0.1/", "events": ["a.**.b"]});
+    let answer = world.call("POST", "/v1/webhooks", Some(body)).await;
+    assert!(
+        answer.body["detail"].as_str().unwrap().starts_with("$.events[0]: must be an event type"),
+        "{}",
+        answer.body
+    );
+}

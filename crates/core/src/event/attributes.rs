@@ -239,7 +239,7 @@ pub(super) fn check_media_type(media_type: &str, at: impl Fn() -> String) -> Res
         return Ok(());
     }
     let message = "data must be JSON: application/json or a type that ends in +json".to_owned();
-    Err(EventError { kind: EventErrorKind::UnsupportedMediaType, path: at(), message })
+    Err(EventError { kind: EventErrorKind::UnsupportedMediaType, path: at(), message, id: None })
 }
 
 fn text<'a>(given: Given<'a>, allowed: &str, at: impl Fn() -> String) -> Result<Option<Cow<'a, str>>, EventError> {

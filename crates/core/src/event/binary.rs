@@ -49,7 +49,10 @@ pub fn parse<'h>(
     if body.is_empty() {
         return Err(EventError::invalid(place("data"), "required: a JSON object or array as the message's body"));
     }
-    let data = normalise(body, "$.data").map_err(|error| EventError::invalid(error.path, error.message))?;
+    let data = normalise(body, "$.data").map_err(|error| match error.malformed {
+        true => EventError::malformed(error.path, error.message),
+        false => EventError::invalid(error.path, error.message),
+    })?;
     attributes.finish(data, &place)
 }
 

@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::attributes::{Attributes, Given, check_size};
 use super::{Event, EventError, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Reading};
+use crate::ids::EventId;
 use crate::normalise::path::{push_index, push_key};
 use crate::normalise::{Fault, FaultKind, Scanner, normalise_value, skip};
 
@@ -40,7 +42,7 @@ pub fn parse_batch(bytes: &[u8], reading: &Reading<'_>) -> Result<Vec<Result<Eve
     let read_element = |(index, element)| {
         let mut root = "$".to_owned();
         push_index(&mut root, index);
-        read(&mut Scanner::new(element), &root, reading)
+        read(&mut Scanner::new(element), &root, reading).map_err(|error| EventError { id: id_of(element), ..error })
     };
     Ok(elements.into_iter().enumerate().map(read_element).collect())
 }
@@ -173,7 +175,17 @@ fn refused(fault: Fault, path: &str, text: &str) -> EventError {
 }
 
 fn malformed(fault: Fault, text: &str) -> EventError {
-    EventError::invalid("$", format!("malformed JSON: {}", fault.message(text)))
+    EventError::malformed("$", fault.message(text))
+}
+
+/// The id that an item of a batch was sent with, if it is one.
+fn id_of(element: &str) -> Option<EventId> {
+    #[derive(Deserialize)]
+    struct Sent<'a> {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    }
+    serde_json::from_str::<Sent<'_>>(element).ok().and_then(|sent| EventId::new(sent.id).ok())
 }
 
 /// The path of an event's member.

@@ -41,7 +41,8 @@ fn text_that_is_no_json_array_is_refused_as_a_whole() {
         (String::new(), "unexpected end"),
     ] {
         let error = parse_batch(&batch).unwrap_err();
-        assert_eq!((error.kind, error.path.as_str()), (EventErrorKind::Invalid, "$"), "{batch}");
+        let kind = if batch == good { EventErrorKind::Invalid } else { EventErrorKind::Malformed };
+        assert_eq!((error.kind, error.path.as_str()), (kind, "$"), "{batch}");
         assert!(error.message.contains(said), "{batch}: {error}");
     }
     assert!(parse_batch("[ ]").unwrap().is_empty());
@@ -56,4 +57,12 @@ fn a_batch_is_bounded_in_events_and_bytes() {
     for batch in [of(MAX_BATCH_EVENTS + 1), padded(MAX_BATCH_BYTES + 1)] {
         assert_eq!(parse_batch(&batch).unwrap_err().kind, EventErrorKind::TooLarge);
     }
+}
+
+#[test]
+fn a_refused_item_is_told_with_the_id_it_was_sent_with() {
+    let batch = r#"[{"type":"a b","data":{},"id":"one"}, {"id":"t w o"}, {"id":2}, 7, {"id":"a","id":"b"}]"#;
+    let told: Vec<_> = parse_batch(batch).unwrap().into_iter().map(|item| item.unwrap_err().id).collect();
+    let told: Vec<_> = told.iter().map(|id| id.as_ref().map(fanfare_core::ids::EventId::as_str)).collect();
+    assert_eq!(told, [Some("one"), None, None, None, None]);
 }

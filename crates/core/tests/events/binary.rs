@@ -4,7 +4,7 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::event::{EventErrorKind, MAX_DATA_BYTES, binary};
 use proptest::prelude::*;
 
-use crate::{NOW, parse_binary, reading, refusal};
+use crate::{NOW, malformed, parse_binary, reading, refusal};
 
 #[test]
 fn binary_mode_is_told_by_the_headers() {
@@ -74,13 +74,18 @@ fn what_is_not_allowed_is_refused_by_its_header_or_place() {
         (vec![typed, ("ce-data", "{}")], "{}", "ce-data", "body"),
         (vec![typed], "", "$.data", "required"),
         (vec![typed], "7", "$.data", "object or array"),
-        (vec![typed], "{\"a\":[\n}", "$.data.a[0]", "expected a value at line 2, column 1"),
         (vec![typed], r#"{"a":"\ud800"}"#, "$.data.a", "lone surrogate"),
     ] {
         let (found, message) = refusal(parse_binary(&headers, body));
         assert_eq!(found, path, "{headers:?} {body}");
         assert!(message.contains(said), "{headers:?} {body}: {message}");
     }
+}
+
+#[test]
+fn a_body_that_is_no_json_is_called_that() {
+    let (path, message) = malformed(parse_binary(&[("ce-type", "a")], "{\"a\":[\n}"));
+    assert_eq!((&*path, &*message), ("$.data.a[0]", "malformed JSON: expected a value at line 2, column 1"));
 }
 
 #[test]

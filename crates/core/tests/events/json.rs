@@ -5,7 +5,7 @@ use fanfare_core::event::{EventErrorKind, MAX_DATA_BYTES, json};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::{NOW, parse, reading, refusal};
+use crate::{NOW, malformed, parse, reading, refusal};
 
 /// An event with this member besides type and data.
 fn with(member: &str) -> String {
@@ -151,7 +151,7 @@ fn malformed_json_is_refused_as_a_whole_with_line_and_column() {
         ("[1,]", "expected a value"),
         ("{type:1}", "expected a key"),
     ] {
-        let (path, message) = refusal(parse(json));
+        let (path, message) = malformed(parse(json));
         assert_eq!(path, "$", "{json}");
         assert!(message.starts_with("malformed JSON: ") && message.contains(said), "{json}: {message}");
     }

@@ -36,6 +36,13 @@ fn parse_binary(headers: &[(&str, &str)], body: &str) -> Result<Event, EventErro
     reading(|reading| binary_mode::parse(headers, Some("application/json"), body.as_bytes(), reading))
 }
 
+/// The place and the message of a refusal as no JSON.
+fn malformed(result: Result<Event, EventError>) -> (String, String) {
+    let error = result.expect_err("it was accepted");
+    assert_eq!(error.kind, EventErrorKind::Malformed, "{error}");
+    (error.path, error.message)
+}
+
 /// The place and the message of a refusal as not allowed.
 fn refusal(result: Result<Event, EventError>) -> (String, String) {
     let error = result.expect_err("it was accepted");

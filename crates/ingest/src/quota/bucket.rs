@@ -26,6 +26,12 @@ impl Rate {
         Some(rate)
     }
 
+    /// A tenth of what a bucket holds, at least 1.
+    pub(super) fn tenth(&self) -> u32 {
+        let tokens = self.fill.as_nanos() * u128::from(self.per_second.get()) / 1_000_000_000;
+        u32::try_from(tokens / 10).unwrap_or(u32::MAX).max(1)
+    }
+
     /// How long these tokens take to come, rounded up to the nanosecond, so that the rate is never exceeded.
     fn time_of(&self, tokens: u32) -> Duration {
         Duration::from_nanos((u64::from(tokens) * 1_000_000_000).div_ceil(u64::from(self.per_second.get())))
@@ -49,13 +55,18 @@ impl Bucket {
         // also when the tokens are refused: from now on it fills at the new rate.
         self.full_at = self.full_at.clamp(now, now.after(rate.fill));
         let full_at = self.full_at.after(rate.time_of(tokens));
-        let missing = full_at.since(now).saturating_sub(rate.fill);
-        if missing.is_zero() {
+        if full_at.since(now) <= rate.fill {
             self.full_at = full_at;
             return Ok(());
         }
+        Err(OverQuota { retry_after: self.wait_for(tokens, rate, now) })
+    }
+
+    /// Whole seconds until these tokens are there, if nobody takes any.
+    pub(super) fn wait_for(&self, tokens: u32, rate: &Rate, now: Monotonic) -> u32 {
+        let missing = self.full_at.max(now).after(rate.time_of(tokens)).since(now).saturating_sub(rate.fill);
         let seconds = missing.as_secs() + u64::from(missing.subsec_nanos() > 0);
-        Err(OverQuota { retry_after: u32::try_from(seconds).unwrap_or(u32::MAX) })
+        u32::try_from(seconds).unwrap_or(u32::MAX)
     }
 
     /// Undoes a [`Self::take`].

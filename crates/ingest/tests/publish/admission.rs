@@ -25,7 +25,7 @@ async fn over_its_quota_a_project_waits_and_the_others_do_not() {
     assert_eq!((world.log.events().len(), world.counted("quota")), (450, 100));
     assert_eq!(world.post(BATCH, batch(50)).await.status, 202);
     let answer = world.post(JSON, EVENT).await;
-    assert_eq!((answer.status, answer.retry_after()), (429, 1));
+    assert_eq!((answer.status, answer.retry_after()), (429, 5), "a tenth of the burst");
     assert_eq!(world.post_as(&[BANK, JSON], EVENT).await.status, 202);
     world.clock.advance(Duration::from_secs(5));
     assert_eq!(world.post(BATCH, batch(50)).await.status, 202);

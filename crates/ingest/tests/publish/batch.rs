@@ -52,11 +52,11 @@ async fn what_is_wrong_in_a_batch_does_not_hold_up_the_rest() {
         told,
         [
             ["a", "accepted", "-", "-"],
-            ["-", "rejected", "invalid-request", "$[1].type"],
+            ["b", "rejected", "invalid-request", "$[1].type"],
             ["a", "rejected", "event-conflict", "$[2].id"],
             ["-", "rejected", "invalid-request", "$[3]"],
-            ["-", "rejected", "too-large", "$[4].data"],
-            ["-", "rejected", "unsupported-media-type", "$[5].datacontenttype"],
+            ["e", "rejected", "too-large", "$[4].data"],
+            ["f", "rejected", "unsupported-media-type", "$[5].datacontenttype"],
             ["c", "accepted", "-", "-"],
         ]
     );

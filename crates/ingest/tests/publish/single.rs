@@ -3,7 +3,7 @@
 use fanfare_core::clock::Clock as _;
 use serde_json::json;
 
-use crate::world::{BANK, JSON, KEY, ONE, World};
+use crate::world::{BANK, BATCH, JSON, KEY, ONE, World};
 
 const ORDER: &str = r#"{"id": "order-1", "type": "order.paid", "data": {"total": 1.50}}"#;
 
@@ -137,6 +137,24 @@ async fn content_that_is_not_json_is_refused_with_what_is_allowed() {
     assert_eq!((answer.status, answer.field()), (415, "$.datacontenttype"));
     assert_eq!(world.counted("invalid"), 6);
     assert!(world.log.events().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_called_that_in_every_form() {
+    let world = World::new().await;
+    for (headers, body, field) in [
+        (&[JSON][..], "{\"type\":", "$"),
+        (&[ONE], "{\"type\":", "$"),
+        (&[BATCH], "[{}", "$"),
+        (&[JSON, ("ce-type", "a")], "{\"a\"", "$.data.a"),
+    ] {
+        let headers: Vec<_> = [KEY].iter().chain(headers).copied().collect();
+        let answer = world.post_as(&headers, body).await;
+        assert_eq!((answer.status, answer.code(), answer.field()), (400, "malformed-json", field), "{headers:?}");
+        assert!(answer.json["detail"].as_str().unwrap().contains("malformed JSON"), "{}", answer.json);
+    }
+    let answer = world.post(JSON, r#"{"type": 7, "data": {}}"#).await;
+    assert_eq!((answer.status, answer.code()), (400, "invalid-request"));
 }
 
 #[tokio::test]
