@@ -110,6 +110,9 @@ async fn a_projects_quotas_are_its_own_and_change_while_it_runs() {
         }
     };
     assert!(tokio::time::timeout(std::time::Duration::from_secs(60), accepted).await.is_ok(), "the old quota stays");
+    let log = fanfare.log();
+    let told = log.lines().find(|line| line.contains("project.updated")).unwrap_or_else(|| panic!("{log}"));
+    assert!(told.contains("before") && told.contains("after") && told.contains("admin"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ mod projects;
 mod read;
 mod retry;
 mod rotate;
+mod routes;
 mod tampered;
 mod test_delivery;
 mod update;
