@@ -33,7 +33,11 @@ class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps the connection open for the next event
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))  # the raw bytes: verify these, then parse
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit():
+            self.close_connection = True  # where its body ends is not known
+            return self.answer(411)
+        body = self.rfile.read(int(length))  # the raw bytes: verify these, then parse
         # One of the two is enough.
         if verify_standard(self.headers, body) and verify_body(self.headers, body):
             key = self.headers["X-Idempotency-Key"]
@@ -41,9 +45,12 @@ class Receiver(BaseHTTPRequestHandler):
                 handled.add(key)
                 event = json.loads(body)
                 print(self.headers["X-Webhook-Event"], key, ",".join(event), flush=True)  # queue the work here
-            self.send_response(200)
+            self.answer(200)
         else:
-            self.send_response(401)
+            self.answer(401)
+
+    def answer(self, status):
+        self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

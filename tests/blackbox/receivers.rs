@@ -69,11 +69,22 @@ async fn break_off(url: &str) {
     connection.shutdown().await.unwrap();
 }
 
+/// A sender that does not say how long its body is gets an answer all the same.
+async fn without_a_length(url: &str) {
+    let address = url.trim_start_matches("http://").trim_end_matches('/');
+    let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
+    connection.write_all(b"POST / HTTP/1.1\r\nHost: sample\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    BufReader::new(connection).read_line(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 4"), "{answer:?}");
+}
+
 /// Sends the five events through Fanfare to a sample, and past it a request that breaks off and a forged one.
 async fn verifies(command: Command) {
     let fanfare = Fanfare::start(&[]).await;
     let mut sample = Sample::start(command, SECRET).await;
     break_off(&sample.url).await;
+    without_a_length(&sample.url).await;
     let webhook = json!({"url": sample.url, "events": ["whatsapp.**"], "secret": SECRET});
     fanfare.create_webhook(webhook).await;
     for event_type in FIVE {

@@ -162,12 +162,14 @@ async fn send(
         body: &delivery.body,
         test: false,
     });
-    let logged_headers = webhook.template.masked(&headers);
+    let mut logged_headers = webhook.template.masked(&headers);
     context.metrics.delivery_queue_wait.observe(started_at.since(work.lease.ready_at).as_secs_f64());
     let answer = {
         let _in_flight = InFlight::enter(context);
         let (url, body) = (&webhook.webhook.url, delivery.body.clone());
-        context.egress.post(Outgoing { url, policy: &policy, headers, body, timeout }).await
+        let outgoing = Outgoing { url, policy: &policy, headers, body, timeout };
+        logged_headers.extend(outgoing.added_headers());
+        context.egress.post(outgoing).await
     };
     let outcome = answer.outcome;
     // A receiver that is gone gets no further request before its gate is seen to be up; any other gets the next at once,

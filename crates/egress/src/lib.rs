@@ -42,6 +42,18 @@ pub struct Outgoing<'a> {
     pub timeout: Duration,
 }
 
+impl Outgoing<'_> {
+    /// The headers that the HTTP library adds to those given, names in lowercase: what a log of the request shows too.
+    pub fn added_headers(&self) -> [(String, String); 3] {
+        let url = self.url.as_url();
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let length = self.body.len().to_string();
+        [("accept", "*/*".to_owned()), ("host", host), ("content-length", length)]
+            .map(|(name, value)| (name.to_owned(), value))
+    }
+}
+
 /// The guarded client. Cloning shares it.
 #[derive(Clone, Debug)]
 pub struct Egress(Arc<Shared>);

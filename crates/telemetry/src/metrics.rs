@@ -158,7 +158,7 @@ impl Metrics {
             ),
             delivery_connections: make.counters(
                 "delivery_connections_total",
-                "POSTs by whether they found a kept-alive connection.",
+                "POSTs, those of test deliveries included, by whether they found a kept-alive connection.",
                 "connection",
                 &CONNECTIONS,
             ),

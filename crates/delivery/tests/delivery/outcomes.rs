@@ -28,7 +28,13 @@ async fn a_delivery_reaches_its_receiver_and_ends() {
     let attempt = settled[0].attempt.as_ref().unwrap();
     assert_eq!((attempt.number, attempt.status, attempt.outcome), (1, Some(201), OutcomeClass::Success));
     assert_eq!(attempt.response_body.bytes, b"thanks");
-    assert!(attempt.request_headers.iter().any(|(name, _)| name == "x-idempotency-key"));
+    let mut logged = attempt.request_headers.clone();
+    let headers = received[0].headers.iter();
+    let mut sent: Vec<_> =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    logged.sort();
+    sent.sort();
+    assert_eq!(logged, sent, "what is logged is what was sent");
     until("the count of what was delivered", async || rig.ended("delivered") == 1).await;
     assert_eq!(rig.metrics.delivery_attempts.with_label_values(&["success"]).get(), 1);
     assert_eq!(rig.metrics.dedup_decisions.with_label_values(&["claimed"]).get(), 1);
