@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Console(ServeArgs),
     /// Show it at work, in a temporary directory with receivers of its own
     Demo(DemoArgs),
+    /// Print every option: its name, its variable, its default, what it is for
+    Options(OptionsArgs),
 }
 
 /// Options of the services. All others are set in the file, in the environment, or with `--set`.
@@ -71,6 +73,14 @@ pub(crate) struct ServeArgs {
     /// Any other option, such as `--set server.max_connections=100`
     #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
+}
+
+/// Options of `options`.
+#[derive(Debug, Args)]
+pub(crate) struct OptionsArgs {
+    /// As a page of Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 /// Options of `demo`.

@@ -5,12 +5,14 @@
 //! its range; nothing that it lets through is checked again.
 
 mod allow_list;
+mod descriptions;
 mod environment;
 mod file;
 mod load;
 mod options;
 mod problem;
 mod ranges;
+pub(crate) mod reference;
 mod secret_text;
 
 use std::net::{Ipv4Addr, SocketAddr};

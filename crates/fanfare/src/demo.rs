@@ -131,7 +131,9 @@ fn configuration(args: &DemoArgs, directory: &TempDir) -> Config {
 /// An address that was asked for is that address; else the default one, or any that is free.
 async fn listeners(args: &DemoArgs, config: &Config) -> Result<Listeners, Report> {
     let api = match args.listen {
-        Some(address) => bind("listen", address).await?,
+        Some(address) => {
+            bind("listen", address).await.map_err(|report| report.advise("name another address with --listen"))?
+        }
         None => bind_or_any("listen", config.listen).await?,
     };
     Ok(Listeners { api: Some(api), admin: bind_or_any("admin_listen", config.admin_listen).await? })

@@ -29,6 +29,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Report> {
+    if let Command::Options(args) = &cli.command {
+        let text = if args.markdown { config::reference::markdown() } else { config::reference::text() };
+        let written = std::io::stdout().write_all(text.as_bytes());
+        return match written {
+            // Whoever reads it may have seen enough.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Report::because("cannot write the options", &error))
+            }
+            Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+        };
+    }
     // Whatever this process makes holds what others trusted it with: it is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // The process's one TLS provider; it fails only if there is one already, and then that is the one.
@@ -42,6 +53,8 @@ fn run(cli: Cli) -> Result<ExitCode, Report> {
         Command::Delivery(args) => runtime.block_on(serve(args, Roles::DELIVERY)),
         Command::Console(args) => runtime.block_on(serve(args, Roles::CONSOLE)),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
+        // Done above, without a runtime.
+        Command::Options(_) => Ok(ExitCode::SUCCESS),
     };
     // Whatever had to be waited for has been; a name lookup that hangs in a thread of its own must not hold the process.
     runtime.shutdown_background();

@@ -140,7 +140,7 @@ impl Layers<'_> {
             let mut alone = self.options.defaults();
             options::set(&mut alone, path, value.clone());
             if let Err(error) = alone.try_into::<Config>() {
-                self.refuse(path, error.message().to_owned(), problems);
+                self.refuse(path, allowed(error.message()), problems);
             }
         }
         if problems.len() == before {
@@ -148,6 +148,14 @@ impl Layers<'_> {
         }
         None
     }
+}
+
+/// What is allowed, in words of ours where those of the type leave a slip unexplained.
+fn allowed(message: &str) -> String {
+    if message.contains("socket address") {
+        return "it has to be an IP address and a port, such as 127.0.0.1:8080".to_owned();
+    }
+    message.to_owned()
 }
 
 /// The value of an option.

@@ -185,7 +185,13 @@ impl Allowed {
             }
             (Allowed::Whole(_) | Allowed::Lasting(_), _) => return None,
         };
-        (!inside).then(|| format!("it has to be from {from} to {to}"))
+        let unitless = value.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+        (!inside).then(|| match unitless {
+            Some(text) if text != "0" => {
+                format!("the unit is missing: write {text}s for seconds, or another of ms, m, h, d")
+            }
+            Some(_) | None => format!("it has to be from {from} to {to}"),
+        })
     }
 }
 

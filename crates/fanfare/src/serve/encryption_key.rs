@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fanfare_core::ports::ConfigStore;
-use fanfare_core::ports::config_store::{Group, Key};
+use fanfare_core::ports::config_store::{Group, Record};
 use fanfare_core::seal::SealingKey;
+use fanfare_core::webhook::Webhook;
 
 use super::private_file;
 use crate::config::Config;
@@ -20,8 +21,26 @@ pub(super) const FILE: &str = "encryption.key";
 /// that the right one is lost.
 ///
 /// # Errors
-/// When the file is not private, not a key, or missing although webhooks are stored.
+/// When the file is not private, not a key, or missing although webhooks are stored; and when the key is not the one that
+/// these were stored with, before anything is written with it.
 pub(super) async fn load(config: &Config, store: &Arc<dyn ConfigStore>) -> Result<SealingKey, Report> {
+    let stored = a_webhook(store).await?;
+    let key = read_or_make(config, stored.is_some())?;
+    let Some(webhook) = stored else { return Ok(key) };
+    match key.open(&webhook.secret, &Webhook::secret_context(webhook.id)) {
+        Ok(_) => Ok(key),
+        Err(error) => {
+            let used = match config.encryption_key.expose() {
+                Some(_) => "encryption_key (FANFARE_ENCRYPTION_KEY)".to_owned(),
+                None => config.data_dir.join(FILE).display().to_string(),
+            };
+            Err(Report::because(format_args!("{used} is not the key that the webhooks were stored with"), &error)
+                .advise("restore that key: the file from a backup, or FANFARE_ENCRYPTION_KEY as it was; nothing was changed"))
+        }
+    }
+}
+
+fn read_or_make(config: &Config, holds_webhooks: bool) -> Result<SealingKey, Report> {
     if let Some(text) = config.encryption_key.expose() {
         return SealingKey::parse(text).map_err(|error| Report::because("encryption_key", &error));
     }
@@ -32,7 +51,7 @@ pub(super) async fn load(config: &Config, store: &Arc<dyn ConfigStore>) -> Resul
                 .advise("restore it from a backup, or set FANFARE_ENCRYPTION_KEY")
         });
     }
-    if holds_webhooks(store).await? {
+    if holds_webhooks {
         return Err(Report::new(format!("{} is missing, and webhooks were stored with it", path.display()))
             .advise("restore it from a backup, or set FANFARE_ENCRYPTION_KEY to the key that was in it"));
     }
@@ -47,11 +66,15 @@ fn make(path: &Path) -> Result<SealingKey, Report> {
     Ok(key)
 }
 
-async fn holds_webhooks(store: &Arc<dyn ConfigStore>) -> Result<bool, Report> {
+/// Any webhook, if one is stored.
+async fn a_webhook(store: &Arc<dyn ConfigStore>) -> Result<Option<Webhook>, Report> {
     let failed = |error| Report::because("cannot read the configuration records", &error);
     let mut watch = store.watch(Group::Config).await.map_err(failed)?;
     let all = watch.next().await.map_err(failed)?;
-    Ok(all.changes.iter().any(|change| matches!(change.key, Key::Webhook(_)) && change.record.is_some()))
+    Ok(all.changes.into_iter().find_map(|change| match change.record {
+        Some(Record::Webhook(webhook)) => Some(webhook),
+        Some(_) | None => None,
+    }))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
 use fanfare_distributed::{ConnectError, Distributed};
-use fanfare_embedded::{DirectoryLock, Embedded};
+use fanfare_embedded::{DirectoryLock, Embedded, OpenError};
 use fanfare_runtime::Tasks;
 use fanfare_telemetry::{Metrics, Readiness};
 
@@ -93,6 +93,16 @@ fn open_embedded(config: &Config, clock: &Arc<dyn Clock>, metrics: &Metrics) -> 
     let open = || Embedded::open(&config.data_dir, &config.queue, Arc::clone(clock), metrics.clone());
     let opened = tokio::task::block_in_place(open);
     opened.map_err(|error| {
-        Report::because(format_args!("cannot open the queue in {}", config.data_dir.display()), &error)
+        let report = Report::because("cannot open the queue", &error);
+        match error {
+            OpenError::Path { .. } | OpenError::InUse { .. } => {
+                report.advise("another one is named with --data-dir or FANFARE_DATA_DIR")
+            }
+            OpenError::Config(_)
+            | OpenError::Damaged { .. }
+            | OpenError::Newer { .. }
+            | OpenError::Sqlite { .. }
+            | OpenError::Thread(_) => report,
+        }
     })
 }

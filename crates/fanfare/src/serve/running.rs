@@ -298,5 +298,5 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Report> {
 fn open_history(config: &Config, metrics: &Metrics) -> Result<History, Report> {
     let path = config.data_dir.join("history.db");
     let opened = tokio::task::block_in_place(|| History::open(&path, &config.history, metrics.clone()));
-    opened.map_err(|error| Report::because(format_args!("cannot open {}", path.display()), &error))
+    opened.map_err(|error| Report::because("cannot start the read model", &error))
 }

@@ -99,8 +99,14 @@ fn a_value_that_is_none_is_told_with_option_value_and_what_is_allowed() {
         [
             "environment variable FANFARE_EGRESS_ALLOW: egress_allow = [\"::1\", \"lan\"]: \
              `lan` is neither a network such as 10.0.0.0/8 nor an address such as ::1",
-            "environment variable FANFARE_LISTEN: listen = \"8080\": invalid socket address syntax",
+            "environment variable FANFARE_LISTEN: listen = \"8080\": \
+             it has to be an IP address and a port, such as 127.0.0.1:8080",
         ]
+    );
+    assert_eq!(
+        problems(&[("FANFARE_SHUTDOWN_GRACE", "5")], Vec::new()),
+        ["environment variable FANFARE_SHUTDOWN_GRACE: shutdown_grace = \"5\": \
+             the unit is missing: write 5s for seconds, or another of ms, m, h, d",]
     );
     assert_eq!(
         problems(&[("FANFARE_SHUTDOWN_GRACE", "0s")], vec![Setting::flag("--set", "server.max_connections", "0")]),

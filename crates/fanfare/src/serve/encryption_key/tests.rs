@@ -74,3 +74,16 @@ async fn what_is_not_a_key_is_refused_and_not_shown() {
     let report = load(&config, &store).await.unwrap_err().to_string();
     assert!(report.contains("does not hold an encryption key") && !report.contains("hush"), "{report}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_than_the_one_of_the_webhooks_is_refused_with_what_to_do() {
+    let (_directory, mut config, store) = installation();
+    let key = load(&config, &store).await.unwrap();
+    store_a_webhook(&store, &key).await;
+    assert!(load(&config, &store).await.is_ok());
+    let (_, another) = SealingKey::generate(&mut rand::rng());
+    config.encryption_key = SecretText::new(another.to_string());
+    let report = load(&config, &store).await.unwrap_err().to_string();
+    assert!(report.contains("is not the key that the webhooks were stored with"), "{report}");
+    assert!(report.contains("restore that key"), "{report}");
+}
