@@ -148,6 +148,11 @@ impl Context {
 
     /// Gives a lease up unchanged. Where that fails it runs out by itself.
     pub(crate) async fn give_back(&self, work: Work) {
+        self.give_up(&work).await;
+    }
+
+    /// The same of what is held a moment longer; a claim that was got under the lease ends with it.
+    pub(crate) async fn give_up(&self, work: &Work) {
         if let Err(error) = self.queue.abandon(&work.lease).await {
             let error = fanfare_runtime::tasks::report(&error);
             tracing::warn!(%error, "could not give a delivery back; its lease runs out by itself");

@@ -148,6 +148,8 @@ async fn send(
     let monotonic = context.clock.monotonic();
     if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
         tracing::warn!(delivery = %header.id, "a delivery is not sent: this process was too slow to keep it");
+        // With it goes the claim: whoever has it now need not wait until that has run out.
+        context.give_up(work).await;
         return None;
     }
     let project = context.registry.project(&webhook.webhook.project);

@@ -147,8 +147,7 @@ impl Puller {
         let mut leases = shared.queue.leases.lock();
         let grant = |ready: Ready| {
             let Ready { delivery, ready_at, redeliveries, answer, until } = ready;
-            let (id, hop) = (delivery.header.id, delivery.header.hop);
-            let token = leases.grant(Leased { delivery: id, hop, until, held: Held::Ready { answer } }, now);
+            let token = leases.grant(Leased { until, held: Held::Ready { answer } }, now);
             Lease { token, delivery, until, ready_at, redeliveries }
         };
         ready.into_iter().map(grant).collect()

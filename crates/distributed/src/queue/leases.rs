@@ -36,8 +36,6 @@ pub(super) enum Held {
 /// One lease.
 #[derive(Clone)]
 pub(super) struct Leased {
-    pub(super) delivery: DeliveryId,
-    pub(super) hop: Hop,
     pub(super) until: Monotonic,
     pub(super) held: Held,
 }
@@ -109,17 +107,24 @@ pub(super) async fn renew(engine: &Distributed, tokens: &[LeaseToken]) -> StoreR
     Ok(lost)
 }
 
-/// 1. The claim ends, or the next holder would be told that this one may be sending. 2. The copy is free.
+/// 1. The claim ends, or the next holder would be told that this one may be sending: also where the lease is over, since the
+///    claim lasts longer. 2. The copy is free.
 pub(super) async fn abandon(engine: &Distributed, lease: &Lease) -> StoreResult<()> {
     let shared = &engine.shared;
+    let header = &lease.delivery.header;
+    give_claim_up(engine, header.id, header.hop).await;
     let Some(leased) = shared.queue.leases.lock().get(lease.token, shared.clock.monotonic()) else { return Ok(()) };
-    if let Err(error) = engine.give_up_claim(leased.delivery, leased.hop).await {
-        tracing::debug!(error = %report(&error), "a claim was not given up; it runs out");
-    }
     match &leased.held {
         Held::Ready { answer } => shared.store.confirm("give a lease back", answer, "-NAK").await?,
         Held::Gated { gate, sequence } => gate.give_back(*sequence),
     }
     shared.queue.leases.lock().end(lease.token);
     Ok(())
+}
+
+/// Ends this process's claim on a delivery that it does not work on any more. Where that fails the claim runs out.
+pub(super) async fn give_claim_up(engine: &Distributed, delivery: DeliveryId, hop: Hop) {
+    if let Err(error) = engine.give_up_claim(delivery, hop).await {
+        tracing::debug!(error = %report(&error), "a claim was not given up; it runs out");
+    }
 }

@@ -6,6 +6,9 @@
 //! An end: 1. mark it as done, 2. journal it, 3. remove the copy. After a crash in between the copy is leased again, its claim
 //! is answered `done`, and the worker settles it with that end once more.
 //!
+//! A settlement that comes too late, because the lease is over: the claim ends, since nobody works under it any more, and the
+//! next holder would otherwise have to wait until it runs out.
+//!
 //! Each step may be repeated: message ids recognise what has been published. Redis being away holds nothing up; what it
 //! does not know is at worst sent twice.
 
@@ -18,14 +21,17 @@ use fanfare_runtime::tasks::report;
 
 use super::cut;
 use super::encode;
-use super::leases::{Held, Leased};
+use super::leases::{self, Held, Leased};
 use crate::{Distributed, journal};
 
 const DOING: &str = "settle a delivery";
 
 pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
-    let Some(leased) = current(engine, lease) else { return Ok(Settling::Superseded) };
     let held = &lease.delivery.header;
+    let Some(leased) = current(engine, lease) else {
+        leases::give_claim_up(engine, held.id, held.hop).await;
+        return Ok(Settling::Superseded);
+    };
     let attempts = held.attempts + u32::from(settlement.attempt.is_some());
     let next = settlement.next;
     let entry = entry(held, settlement);

@@ -230,7 +230,7 @@ impl Taken {
         let mut leases = self.gate.engine.shared.queue.leases.lock();
         let grant = |(sequence, redeliveries, ready_at, delivery): (u64, u32, _, fanfare_core::delivery::Delivery)| {
             let held = Held::Gated { gate: Arc::clone(&self.gate), sequence };
-            let leased = Leased { delivery: delivery.header.id, hop: delivery.header.hop, until, held };
+            let leased = Leased { until, held };
             Lease { token: leases.grant(leased, now), delivery, until, ready_at, redeliveries }
         };
         Ok(found.into_iter().map(grant).collect())
