@@ -26,16 +26,26 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
+#[path = "blackbox/attributes.rs"]
+mod attributes;
 #[path = "blackbox/bad_input.rs"]
 mod bad_input;
+#[path = "blackbox/cluster.rs"]
+mod cluster;
 #[path = "blackbox/crash.rs"]
 mod crash;
 #[path = "blackbox/delivery.rs"]
 mod delivery;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/just_created.rs"]
+mod just_created;
 #[path = "blackbox/lifecycle.rs"]
 mod lifecycle;
+#[path = "blackbox/load.rs"]
+mod load;
+#[path = "blackbox/order.rs"]
+mod order;
 #[path = "blackbox/projects.rs"]
 mod projects;
 #[path = "blackbox/publishing.rs"]
@@ -48,3 +58,5 @@ mod rotation;
 mod samples;
 #[path = "blackbox/services.rs"]
 mod services;
+#[path = "blackbox/weather.rs"]
+mod weather;

@@ -12,7 +12,7 @@ mod server;
 
 pub use authority::Authority;
 pub use clock::ManualClock;
-pub use nats::NatsServer;
-pub use process::{Engine, Fanfare, Servers};
+pub use nats::{NatsCluster, NatsServer};
+pub use process::{ClusterServers, Engine, Fanfare, Servers};
 pub use receiver::{Received, Receiver, Reply};
 pub use redis::RedisServer;

@@ -1,8 +1,13 @@
 //! A real `nats-server` with JetStream, on a port and in a directory of its own.
 
 use std::path::Path;
+use std::time::Duration;
 
+use crate::process::free_port;
 use crate::server::{Kind, Server};
+
+/// How long a server may take to catch up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const KIND: Kind = Kind { program: "nats-server", variable: "FANFARE_NATS_SERVER" };
 
@@ -65,5 +70,63 @@ impl NatsServer {
     /// Everything it has logged, over all its lives.
     pub fn log(&self) -> String {
         self.0.log()
+    }
+}
+
+/// Three servers that form one cluster on loopback.
+#[derive(Debug)]
+pub struct NatsCluster {
+    /// Its servers, to be killed and started again one by one.
+    pub nodes: [NatsServer; 3],
+    /// Where each says how it is.
+    health: [String; 3],
+}
+
+impl NatsCluster {
+    /// Starts all three and waits until each answers; they may not have found each other by then.
+    ///
+    /// # Panics
+    /// When they are not there or do not answer.
+    pub async fn start() -> Self {
+        let ports = [free_port(), free_port(), free_port()];
+        let monitors = [free_port(), free_port(), free_port()];
+        let routes = ports.map(|port| format!("\"nats://127.0.0.1:{port}\"")).join(", ");
+        let settings = |node: usize| {
+            format!(
+                "server_name: node-{node}\nhttp: \"127.0.0.1:{}\"\n\
+                 cluster {{ name: fanfare, listen: \"127.0.0.1:{}\", routes: [{routes}] }}",
+                monitors[node], ports[node]
+            )
+        };
+        let settings = [settings(0), settings(1), settings(2)];
+        let [first, second, third] = settings.each_ref().map(|settings| NatsServer::start_with(settings));
+        let (first, second, third) = tokio::join!(first, second, third);
+        Self { nodes: [first, second, third], health: monitors.map(|port| format!("http://127.0.0.1:{port}/healthz")) }
+    }
+
+    /// Waits until a server that was started again has everything that the others have.
+    ///
+    /// # Panics
+    /// When it has not after a minute.
+    pub async fn caught_up(&self, node: usize) {
+        let client = reqwest::Client::builder().no_proxy().build().expect("the options are valid");
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let well = async {
+            loop {
+                ticks.tick().await;
+                let answer = client.get(&self.health[node]).send().await;
+                if answer.is_ok_and(|answer| answer.status().is_success()) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, well).await.is_err() {
+            panic!("node {node} did not catch up within {PATIENCE:?}:\n{}", self.nodes[node].log());
+        }
+    }
+
+    /// What clients connect to: all of them.
+    pub fn urls(&self) -> String {
+        self.nodes.each_ref().map(NatsServer::url).join(",")
     }
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::nats::NatsServer;
+use crate::nats::{NatsCluster, NatsServer};
 use crate::redis::RedisServer;
 
 /// How long a process may take to become ready, or to stop.
@@ -80,13 +80,45 @@ impl Servers {
 
     /// What a process needs in its environment to use them.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let set = |name: &str, value: String| (name.to_owned(), value);
-        vec![
-            set("FANFARE_DISTRIBUTED_NATS_URLS", self.nats.url()),
-            set("FANFARE_DISTRIBUTED_REDIS_URL", self.redis.url()),
-            // 32 bytes in base64; the same in every process, and a secret nowhere but here.
-            set("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
-        ]
+        environment(self.nats.url(), &self.redis)
+    }
+}
+
+/// What a process needs in its environment to use these servers.
+fn environment(nats: String, redis: &RedisServer) -> Vec<(String, String)> {
+    let set = |name: &str, value: String| (name.to_owned(), value);
+    vec![
+        set("FANFARE_DISTRIBUTED_NATS_URLS", nats),
+        set("FANFARE_DISTRIBUTED_REDIS_URL", redis.url()),
+        // 32 bytes in base64; the same in every process, and a secret nowhere but here.
+        set("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
+    ]
+}
+
+/// The same with a cluster of three NATS servers, every stream kept on all of them.
+#[derive(Debug)]
+pub struct ClusterServers {
+    /// The NATS servers.
+    pub nats: NatsCluster,
+    /// Redis.
+    pub redis: RedisServer,
+}
+
+impl ClusterServers {
+    /// Starts all of them.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub async fn start() -> Self {
+        let (nats, redis) = tokio::join!(NatsCluster::start(), RedisServer::start());
+        Self { nats, redis }
+    }
+
+    /// What a process needs in its environment to use them.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = environment(self.nats.urls(), &self.redis);
+        environment.push(("FANFARE_DISTRIBUTED_REPLICAS".to_owned(), self.nats.nodes.len().to_string()));
+        environment
     }
 }
 
@@ -144,6 +176,11 @@ impl Fanfare {
     pub fn stopped_role(role: &'static str, servers: &Servers, environment: &[(&str, &str)]) -> Self {
         let own = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self::stopped(role, None, servers.environment().into_iter().chain(own).collect())
+    }
+
+    /// One service with everything that it needs of servers in `environment`, not started yet.
+    pub fn stopped_role_with(role: &'static str, environment: Vec<(String, String)>) -> Self {
+        Self::stopped(role, None, environment)
     }
 
     fn stopped(role: &'static str, servers: Option<Servers>, environment: Vec<(String, String)>) -> Self {
@@ -315,6 +352,35 @@ impl Fanfare {
             Ok(status) => status.expect("a child can be waited for"),
             Err(_) => panic!("the process did not stop within {PATIENCE:?}:\n{}", self.log()),
         }
+    }
+
+    /// Stops it in the middle of whatever it does (SIGSTOP), as a paused virtual machine or a swapping host would: its
+    /// connections stay, and it does nothing until [`Fanfare::thaw`].
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Lets it go on (SIGCONT) after [`Fanfare::freeze`].
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub async fn thaw(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.id().expect("it runs");
+        let sent = Command::new("kill").args([signal, &id.to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal} {id} failed");
+    }
+
+    /// What `/readyz` answers; `None` while nobody listens yet.
+    pub async fn readiness(&self) -> Option<(u16, String)> {
+        let answer = self.client.get(self.admin_url("/readyz")).send().await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
     /// One request with the key, JSON in and out: the status and the answer, null if it is empty.

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 use crate::server::{Kind, Server};
 
 const KIND: Kind = Kind { program: "redis-server", variable: "FANFARE_REDIS_SERVER" };
@@ -50,6 +53,18 @@ impl RedisServer {
     /// When it runs, or does not answer.
     pub async fn start_again(&mut self) {
         self.0.start_again().await;
+    }
+
+    /// Forgets everything (`FLUSHALL`).
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn empty(&self) {
+        let mut stream = TcpStream::connect(self.0.address()).await.expect("it listens");
+        stream.write_all(b"FLUSHALL\r\n").await.expect("it reads");
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.expect("it answers");
+        assert_eq!(&answer, b"+OK\r\n");
     }
 
     /// The process id, while it runs.
