@@ -54,6 +54,8 @@ mod publishing;
 mod receivers;
 #[path = "blackbox/rotation.rs"]
 mod rotation;
+#[path = "blackbox/same_ids.rs"]
+mod same_ids;
 #[path = "blackbox/samples.rs"]
 mod samples;
 #[path = "blackbox/services.rs"]
