@@ -6,6 +6,7 @@ mod encryption_key;
 mod engine;
 pub(crate) mod first_project;
 mod listeners;
+mod patient;
 mod ports;
 mod private_file;
 mod roles;

@@ -5,11 +5,13 @@
 use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
+use fanfare_core::ports::ConfigStore;
 use fanfare_distributed::{ConnectError, Distributed};
 use fanfare_embedded::{DirectoryLock, Embedded, OpenError};
 use fanfare_runtime::Tasks;
 use fanfare_telemetry::{Metrics, Readiness};
 
+use super::patient::Patient;
 use super::ports::Ports;
 use super::private_file;
 use super::roles::Roles;
@@ -68,6 +70,15 @@ impl Engine {
         match self {
             Engine::Embedded(engine) => Ports::of(engine),
             Engine::Distributed { engine, .. } => Ports::of(engine),
+        }
+    }
+
+    /// The records as the start asks for them: servers may go away again, or elect a leader, right after they were reached;
+    /// a file that cannot be read will not be by waiting.
+    pub(super) fn records_at_start(&self, clock: &Arc<dyn Clock>) -> Arc<dyn ConfigStore> {
+        match self {
+            Engine::Embedded(engine) => Arc::new(engine.clone()),
+            Engine::Distributed { engine, .. } => Arc::new(Patient::new(Arc::new(engine.clone()), Arc::clone(clock))),
         }
     }
 

@@ -93,9 +93,10 @@ impl Running {
         let engine = Engine::open(config, roles, &clock, &metrics, &readiness).await?;
         engine.start(&groups.base);
         let ports = engine.ports();
-        let key = encryption_key::load(config, &ports.store).await?;
+        let records = engine.records_at_start(&clock);
+        let key = encryption_key::load(config, &records).await?;
         if roles.console {
-            first_project::ensure(config, &ports.store, &clock).await?;
+            first_project::ensure(config, &records, &clock).await?;
         }
         let registry = Registry::new(key.clone());
         registry.start(&ports.store, &clock, &groups.base);
