@@ -109,3 +109,26 @@ pub(crate) async fn all_taken(
     assert!(keys.values().all(|keys| keys.len() == 1), "a repeat has a new key");
     again
 }
+
+/// A small deterministic generator (xorshift), so that a failing run can be repeated by its seed.
+pub(crate) struct Random {
+    /// What it began with.
+    pub(crate) seed: u64,
+    state: u64,
+}
+
+impl Random {
+    /// A generator whose seed differs from run to run.
+    pub(crate) fn of_this_run() -> Self {
+        let seed = u64::from(std::process::id()) | 1;
+        Self { seed, state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % bound
+    }
+}

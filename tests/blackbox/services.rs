@@ -1,31 +1,15 @@
 //! The services as processes of their own over NATS and Redis, several of each; killed one after another, the servers too.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fanfare_testkit::process::API_KEY;
-use fanfare_testkit::{Fanfare, Receiver, Reply, Servers};
-use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use fanfare_testkit::{Fanfare, Received, Receiver, Reply, Servers};
+use serde_json::json;
 
+use crate::load::{Load, Random, all_taken};
 use crate::samples::{order, webhook};
 
 /// How often something is killed.
 const KILLS: u64 = 30;
-
-/// A small deterministic generator (xorshift), so that a failing run can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
 
 /// Short times, so that what a killed process held is taken over soon.
 const QUICK: [(&str, &str); 1] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s")];
@@ -98,39 +82,17 @@ async fn a_service_of_its_own_without_servers_is_refused_and_waits_for_those_tha
 async fn thirty_kills_of_services_and_servers_lose_nothing() {
     let mut servers = Servers::start().await;
     let mut members = two_of_each(&servers).await;
+    let fails = |request: &Received| request.index.is_multiple_of(5);
     let well = Receiver::http(|_| Reply::Status(200)).await;
-    let shaky = Receiver::http(|request| Reply::Status(if request.index % 5 == 0 { 500 } else { 200 })).await;
+    let shaky = Receiver::http(move |request| Reply::Status(if fails(request) { 500 } else { 200 })).await;
     for receiver in [&well, &shaky] {
         let webhook = json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": vec![1; 20]});
         members[CONSOLE].create_webhook(webhook).await;
     }
 
-    let accepted: Arc<Mutex<HashSet<String>>> = Arc::default();
-    let stop = Arc::new(AtomicBool::new(false));
-    let mut publishers = tokio::task::JoinSet::new();
-    for publisher in 0..4 {
-        let member = &members[INGEST[publisher % 2]];
-        let (client, url) = (member.client().clone(), member.url("/v1/events"));
-        let (accepted, stop) = (Arc::clone(&accepted), Arc::clone(&stop));
-        publishers.spawn(async move {
-            let mut ticks = tokio::time::interval(Duration::from_millis(20));
-            for number in 0.. {
-                if stop.load(Ordering::Relaxed) {
-                    return;
-                }
-                ticks.tick().await;
-                let id = format!("p{publisher}-{number}");
-                let body = json!({"id": id, "type": "order.paid", "data": {"id": id}}).to_string();
-                let request = client.post(&url).header("x-api-key", API_KEY).header("content-type", "application/json");
-                if request.body(body).send().await.is_ok_and(|answer| answer.status().as_u16() == 202) {
-                    accepted.lock().await.insert(id);
-                }
-            }
-        });
-    }
-
-    let seed = u64::from(std::process::id()) | 1;
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let ingests = INGEST.map(|ingest| &members[ingest]);
+    let load = Load::start(&[ingests[0], ingests[1], ingests[0], ingests[1]], Duration::from_millis(20));
+    let mut random = Random::of_this_run();
     for _ in 0..KILLS {
         let pause = |random: &mut Random| tokio::time::Instant::now() + Duration::from_millis(20 + random.below(200));
         tokio::time::sleep_until(pause(&mut random)).await;
@@ -151,34 +113,11 @@ async fn thirty_kills_of_services_and_servers_lose_nothing() {
     for member in &mut members {
         member.wait_until_ready().await;
     }
-    stop.store(true, Ordering::Relaxed);
-    publishers.join_all().await;
-    let accepted = accepted.lock().await.clone();
+    let accepted = load.stop().await;
 
-    let mut printed = Vec::new();
-    for (name, receiver) in [("well", &well), ("shaky", &shaky)] {
-        let expected = accepted.clone();
-        let arrived = receiver
-            .until(
-                &format!("all {} accepted events at the {name} one (seed {seed})", expected.len()),
-                move |requests| {
-                    let seen: HashSet<_> = requests.iter().map(|request| id_of(&request.body)).collect();
-                    expected.iter().all(|id| seen.contains(id))
-                },
-            )
-            .await;
-        let mut keys: HashMap<String, HashSet<String>> = HashMap::new();
-        for request in &arrived {
-            keys.entry(id_of(&request.body)).or_default().insert(request.key().to_owned());
-        }
-        assert!(keys.values().all(|keys| keys.len() == 1), "a repeat has a new key (seed {seed})");
-        printed.push(format!("{name}: {} requests for {} events", arrived.len(), keys.len()));
-    }
+    println!("seed {}", random.seed);
+    let duplicates = all_taken(&well, &accepted, |_| true).await;
+    all_taken(&shaky, &accepted, |request| !fails(request)).await;
     assert!(accepted.len() > 50, "the load was too small to say anything: {} events", accepted.len());
-    println!("{KILLS} kills, {} events accepted; {}", accepted.len(), printed.join("; "));
-}
-
-fn id_of(body: &[u8]) -> String {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    body["id"].as_str().unwrap_or_default().to_owned()
+    println!("{KILLS} kills, {} events accepted, {duplicates} duplicates at the well receiver", accepted.len());
 }
