@@ -61,6 +61,16 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// How long a lease lasts.
     fn lease_time(&self) -> Duration;
 
+    /// How many partitions of events there are: whoever consumes alone comes to hold all of them.
+    fn partitions(&self) -> usize {
+        1
+    }
+
+    /// How many partitions of gates there are.
+    fn gate_partitions(&self) -> usize {
+        1
+    }
+
     /// The points at which a settlement can be cut off by a crash, in the order in which they are passed.
     fn settle_cuts(&self) -> Vec<&'static str>;
 

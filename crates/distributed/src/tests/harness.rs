@@ -83,6 +83,14 @@ impl Harness for Servers {
         self.config().lease.get()
     }
 
+    fn partitions(&self) -> usize {
+        self.config().partitions.into()
+    }
+
+    fn gate_partitions(&self) -> usize {
+        self.config().gate_partitions.into()
+    }
+
     fn settle_cuts(&self) -> Vec<&'static str> {
         vec!["before step 1", "after step 1", "after step 2", "before the copy is removed"]
     }

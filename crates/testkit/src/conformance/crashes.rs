@@ -37,12 +37,11 @@ async fn cut_off<H: Harness>(harness: &H, cut: &'static str, next: Next) -> (Lea
 async fn live_copies<H: Harness>(harness: &H, engine: &Engine, delivery: DeliveryId) -> Vec<Lease> {
     let mut live = Vec::new();
     let mut share = engine.queue.own_gates().await.expect("takes part");
-    let mut gained = Some(soon(share.next()).await);
-    while let Some(partition) = gained {
-        for lease in partition.expect("a partition").take(webhook(1), 10).await.unwrap_or_default() {
+    for _ in 0..harness.gate_partitions() {
+        let partition = soon(share.next()).await.expect("a partition");
+        for lease in partition.take(webhook(1), 10).await.unwrap_or_default() {
             keep_if_live(harness, engine, lease, &mut live).await;
         }
-        gained = tokio::time::timeout(Duration::from_millis(50), share.next()).await.ok();
     }
     let sentinel = push(harness, engine, webhook(999), "sentinel", Place::Ready).await.header.id;
     loop {

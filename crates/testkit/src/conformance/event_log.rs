@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use fanfare_core::ports::StoreErrorKind;
 use fanfare_core::ports::event_log::{Appended, LoggedEvent, PartitionReader, PartitionShare, Position};
+use futures_util::future::select_all;
 
 use super::fixtures::{event, event_id, project, soon, waits};
 use super::{Engine, Harness};
@@ -19,11 +20,11 @@ struct Readers {
 }
 
 impl Readers {
-    async fn of(engine: &Engine) -> Self {
+    async fn of<H: Harness>(harness: &H, engine: &Engine) -> Self {
         let mut share = engine.log.consume().await.expect("takes part");
-        let mut readers = vec![soon(share.next()).await.expect("a partition")];
-        while let Ok(more) = tokio::time::timeout(std::time::Duration::from_millis(100), share.next()).await {
-            readers.push(more.expect("a partition"));
+        let mut readers = Vec::new();
+        while readers.len() < harness.partitions() {
+            readers.push(soon(share.next()).await.expect("a partition"));
         }
         Self { _share: share, readers }
     }
@@ -32,17 +33,10 @@ impl Readers {
     async fn read(&mut self, count: usize) -> Vec<(usize, LoggedEvent)> {
         let mut read = Vec::new();
         while read.len() < count {
-            let before = read.len();
-            for (index, reader) in self.readers.iter_mut().enumerate() {
-                if read.len() < count
-                    && let Ok(events) =
-                        tokio::time::timeout(std::time::Duration::from_millis(200), reader.next(count - read.len()))
-                            .await
-                {
-                    read.extend(events.expect("read").into_iter().map(|event| (index, event)));
-                }
-            }
-            assert!(read.len() > before, "only {before} of {count} events came");
+            let left = count - read.len();
+            let reading = select_all(self.readers.iter_mut().map(|reader| reader.next(left)));
+            let (events, index, _) = soon(reading).await;
+            read.extend(events.expect("read").into_iter().map(|event| (index, event)));
         }
         read
     }
@@ -130,7 +124,7 @@ pub async fn an_id_belongs_to_its_project<H: Harness>(harness: H) {
 pub async fn events_come_in_order_each_once<H: Harness>(harness: H) {
     let engine = harness.open().await;
     let now = harness.clock().now();
-    let mut readers = Readers::of(&engine).await;
+    let mut readers = Readers::of(&harness, &engine).await;
     for number in 0..30 {
         // One project and no ordering key: one partition.
         append(&engine, vec![event("shop", &format!("order-{number:02}"), "x", now)]).await;
@@ -149,7 +143,7 @@ pub async fn the_backlog_counts_what_no_position_has_passed<H: Harness>(harness:
     let now = harness.clock().now();
     assert_eq!(engine.log.backlog().await.expect("counted"), 0);
     append(&engine, (0..5).map(|number| event("shop", &number.to_string(), "x", now)).collect()).await;
-    let mut readers = Readers::of(&engine).await;
+    let mut readers = Readers::of(&harness, &engine).await;
     let read = readers.read(5).await;
     assert_eq!(engine.log.backlog().await.expect("counted"), 5);
     readers.advance_past(&read[..3]).await;
@@ -164,7 +158,7 @@ pub async fn the_backlog_counts_what_no_position_has_passed<H: Harness>(harness:
 pub async fn a_reader_waits_and_loses_nothing_when_it_is_dropped_waiting<H: Harness>(harness: H) {
     let engine = harness.open().await;
     let now = harness.clock().now();
-    let mut readers = Readers::of(&engine).await;
+    let mut readers = Readers::of(&harness, &engine).await;
     for reader in &mut readers.readers {
         waits(reader.next(1)).await;
     }
@@ -177,7 +171,7 @@ pub async fn an_advanced_position_is_durable_and_the_rest_comes_again<H: Harness
     let engine = harness.open().await;
     let now = harness.clock().now();
     append(&engine, ["a", "b", "c", "d"].iter().map(|id| event("shop", id, "x", now)).collect()).await;
-    let mut readers = Readers::of(&engine).await;
+    let mut readers = Readers::of(&harness, &engine).await;
     let read = readers.read(3).await;
     readers.advance_past(&read[..1]).await;
     drop(readers);
@@ -185,7 +179,7 @@ pub async fn an_advanced_position_is_durable_and_the_rest_comes_again<H: Harness
 
     let engine = harness.open().await;
     assert_eq!(engine.log.backlog().await.expect("counted"), 3);
-    let mut readers = Readers::of(&engine).await;
+    let mut readers = Readers::of(&harness, &engine).await;
     let again = readers.read(3).await;
     assert_eq!(ids(&again), ["b", "c", "d"]);
     assert!(again[..2].iter().all(|(_, logged)| logged.redelivered), "b and c had been handed out");
@@ -201,7 +195,7 @@ pub async fn a_partition_passes_to_the_next_holder<H: Harness>(harness: H) {
     let engine = harness.open().await;
     let now = harness.clock().now();
     append(&engine, vec![event("shop", "a", "x", now), event("shop", "b", "x", now)]).await;
-    let mut first = Readers::of(&engine).await;
+    let mut first = Readers::of(&harness, &engine).await;
     let read = first.read(2).await;
     first.advance_past(&read[..1]).await;
     let Readers { _share: share, readers: mut old } = first;
@@ -229,6 +223,6 @@ pub async fn accepted_events_survive_a_crash<H: Harness>(harness: H) {
     harness.crash(engine).await;
     let engine = harness.open().await;
     assert!(append(&engine, sent).await.iter().all(|answer| *answer == Appended::Duplicate));
-    let read = Readers::of(&engine).await.read(40).await;
+    let read = Readers::of(&harness, &engine).await.read(40).await;
     assert_eq!(ids(&read), (0..40).map(|number| format!("{number:02}")).collect::<Vec<_>>());
 }

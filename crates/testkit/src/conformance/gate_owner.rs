@@ -1,5 +1,6 @@
 //! What the queue promises to whoever owns the gates.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use fanfare_core::delivery::{End, Place};
 use fanfare_core::ids::{Hop, WebhookId};
 use fanfare_core::ports::StoreErrorKind;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease, Settling};
+use futures_util::future::select_all;
 
 use super::fixtures::{
     due_in, ended, events, failed, gated, lease_one, nothing_else, push, put_off, soon, waits, webhook,
@@ -21,11 +23,11 @@ struct Owner {
 }
 
 impl Owner {
-    async fn of(engine: &Engine) -> Self {
+    async fn of<H: Harness>(harness: &H, engine: &Engine) -> Self {
         let mut share = engine.queue.own_gates().await.expect("takes part");
-        let mut partitions = vec![soon(share.next()).await.expect("a partition")];
-        while let Ok(more) = tokio::time::timeout(Duration::from_millis(50), share.next()).await {
-            partitions.push(more.expect("a partition"));
+        let mut partitions = Vec::new();
+        while partitions.len() < harness.gate_partitions() {
+            partitions.push(soon(share.next()).await.expect("a partition"));
         }
         Self { share, partitions }
     }
@@ -42,22 +44,29 @@ impl Owner {
         Vec::new()
     }
 
-    /// The next arrivals, in order, until there are that many.
+    /// Waits until it has been told of that many webhooks; in order. An engine may tell of one again for each of several
+    /// pushes that it comes to know of one after another.
     async fn arrivals(&self, count: usize) -> Vec<WebhookId> {
-        let mut webhooks = Vec::new();
+        let mut webhooks = BTreeSet::new();
         while webhooks.len() < count {
-            let before = webhooks.len();
-            for partition in &self.partitions {
-                if webhooks.len() < count
-                    && let Ok(more) = tokio::time::timeout(Duration::from_millis(300), partition.arrivals()).await
-                {
-                    webhooks.extend(more.expect("told"));
-                }
-            }
-            assert!(webhooks.len() > before, "only {before} of {count} arrivals were told");
+            webhooks.extend(soon(self.next_arrivals()).await);
         }
-        webhooks.sort();
-        webhooks
+        webhooks.into_iter().collect()
+    }
+
+    /// What any of the partitions tells of next: each webhook once.
+    async fn next_arrivals(&self) -> Vec<WebhookId> {
+        let waiting = self.partitions.iter().map(|partition| partition.arrivals());
+        let (told, _, _) = select_all(waiting).await;
+        let told = told.expect("told");
+        let distinct: BTreeSet<&WebhookId> = told.iter().collect();
+        assert_eq!(distinct.len(), told.len(), "one answer tells of a webhook once");
+        told
+    }
+
+    /// Hears everything there is to tell now.
+    async fn hear_all(&self) {
+        while tokio::time::timeout(Duration::from_millis(20), self.next_arrivals()).await.is_ok() {}
     }
 
     async fn no_arrivals(&self) {
@@ -74,7 +83,7 @@ pub async fn taking_skips_what_is_leased<H: Harness>(harness: H) {
         push(&harness, &engine, webhook(1), &number.to_string(), gated()).await;
     }
     push(&harness, &engine, webhook(2), "other", gated()).await;
-    let owner = Owner::of(&engine).await;
+    let owner = Owner::of(&harness, &engine).await;
     assert_eq!(events(&owner.take(webhook(1), 2).await), ["0", "1"]);
     assert_eq!(events(&owner.take(webhook(1), 2).await), ["2", "3"]);
     assert_eq!(events(&owner.take(webhook(1), 2).await), ["4"]);
@@ -89,7 +98,7 @@ pub async fn what_is_taken_is_settled_like_any_other<H: Harness>(harness: H) {
     for id in ["ends", "stays", "retries", "leaves", "last"] {
         push(&harness, &engine, webhook(1), id, gated()).await;
     }
-    let owner = Owner::of(&engine).await;
+    let owner = Owner::of(&harness, &engine).await;
     let leases = owner.take(webhook(1), 4).await;
     assert_eq!(events(&leases), ["ends", "stays", "retries", "leaves"]);
     let settlements = [
@@ -123,7 +132,7 @@ pub async fn what_is_given_back_comes_again_in_its_old_place<H: Harness>(harness
     for number in 0..3 {
         push(&harness, &engine, webhook(1), &number.to_string(), gated()).await;
     }
-    let owner = Owner::of(&engine).await;
+    let owner = Owner::of(&harness, &engine).await;
     owner.arrivals(1).await;
     let leases = owner.take(webhook(1), 2).await;
     engine.queue.abandon(&leases[0]).await.expect("given back");
@@ -139,7 +148,7 @@ pub async fn what_is_given_back_comes_again_in_its_old_place<H: Harness>(harness
 pub async fn a_lease_from_a_gate_that_runs_out_is_an_arrival<H: Harness>(harness: H) {
     let engine = harness.open().await;
     push(&harness, &engine, webhook(1), "order-1", gated()).await;
-    let owner = Owner::of(&engine).await;
+    let owner = Owner::of(&harness, &engine).await;
     owner.arrivals(1).await;
     let lost = owner.take(webhook(1), 1).await;
     owner.no_arrivals().await;
@@ -155,12 +164,16 @@ pub async fn a_lease_from_a_gate_that_runs_out_is_an_arrival<H: Harness>(harness
 /// Pushes and moves behind gates wake the owner; each webhook is told of once until it is asked for again.
 pub async fn arrivals_wake_the_owner_once_for_each_webhook<H: Harness>(harness: H) {
     let engine = harness.open().await;
-    let owner = Owner::of(&engine).await;
+    let owner = Owner::of(&harness, &engine).await;
     owner.no_arrivals().await;
     for number in [1, 2, 1, 2, 1] {
         push(&harness, &engine, webhook(number), &ulid::Ulid::generate().to_string(), gated()).await;
     }
     assert_eq!(owner.arrivals(2).await, [webhook(1), webhook(2)]);
+    // Taking finds all that was pushed before, so nothing more is on its way to the owner after it.
+    assert_eq!(owner.take(webhook(1), 4).await.len(), 3);
+    assert_eq!(owner.take(webhook(2), 4).await.len(), 2);
+    owner.hear_all().await;
     owner.no_arrivals().await;
     push(&harness, &engine, webhook(3), "ready", Place::Ready).await;
     owner.no_arrivals().await;
@@ -177,7 +190,7 @@ pub async fn the_next_owner_is_told_of_everything<H: Harness>(harness: H) {
         push(&harness, &engine, webhook(number), &format!("{number}-b"), gated()).await;
     }
     let all = [webhook(1), webhook(2), webhook(3)];
-    let first = Owner::of(&engine).await;
+    let first = Owner::of(&harness, &engine).await;
     assert_eq!(first.arrivals(3).await, all);
     let mut waiting = engine.queue.own_gates().await.expect("takes part");
     if first.partitions.len() == 1 {
@@ -185,7 +198,7 @@ pub async fn the_next_owner_is_told_of_everything<H: Harness>(harness: H) {
     }
     drop(waiting);
     drop(first);
-    let second = Owner::of(&engine).await;
+    let second = Owner::of(&harness, &engine).await;
     assert_eq!(second.arrivals(3).await, all);
     assert_eq!(events(&second.take(webhook(2), 5).await), ["2-a", "2-b"]);
     drop(second);
@@ -193,7 +206,7 @@ pub async fn the_next_owner_is_told_of_everything<H: Harness>(harness: H) {
 
     harness.pass(harness.lease_time()).await;
     let engine = harness.open().await;
-    let third = Owner::of(&engine).await;
+    let third = Owner::of(&harness, &engine).await;
     assert_eq!(third.arrivals(3).await, all);
     assert_eq!(events(&third.take(webhook(2), 5).await), ["2-a", "2-b"]);
 }
@@ -202,9 +215,9 @@ pub async fn the_next_owner_is_told_of_everything<H: Harness>(harness: H) {
 pub async fn an_owner_that_has_lost_its_partition_takes_nothing<H: Harness>(harness: H) {
     let engine = harness.open().await;
     push(&harness, &engine, webhook(1), "order-1", gated()).await;
-    let Owner { share, partitions } = Owner::of(&engine).await;
+    let Owner { share, partitions } = Owner::of(&harness, &engine).await;
     drop(share);
-    let next = Owner::of(&engine).await;
+    let next = Owner::of(&harness, &engine).await;
     for lost in &partitions {
         assert_eq!(lost.take(webhook(1), 1).await.expect_err("lost").kind, StoreErrorKind::Lost);
         assert_eq!(soon(lost.arrivals()).await.expect_err("lost").kind, StoreErrorKind::Lost);
