@@ -105,7 +105,7 @@ async fn again(api: &Api, project: &ProjectId, row: &DeliveryRow, run: RunId) ->
     let id = header.id;
     let place = api.console.registry.gate(row.webhook).map_or(Place::Ready, |reason| Place::Gated { reason });
     let entry = JournalEntry::Pushed(Pushed { delivery: header.clone(), place, at: now });
-    let push = Push { delivery: Delivery { header, body: data }, place };
+    let push = Push { delivery: Delivery { header, body: data }, place, repeated: true };
     let new = api.console.queue.push(vec![push], vec![entry]).await.map_err(|error| Problem::unavailable(&error))?;
     // Asked for before under the same key: it stands, or has ended, as the read model says.
     let known = if new == 0 { find(api, project, id).await? } else { None };

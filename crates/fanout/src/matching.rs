@@ -10,6 +10,7 @@ use fanfare_core::ids::{DeliveryId, Hop, Run, WebhookId};
 use fanfare_core::journal::{FannedOut, FannedOutTo, JournalEntry};
 use fanfare_core::ports::config_store::Revision;
 use fanfare_core::ports::delivery_queue::Push;
+use fanfare_core::ports::event_log::LoggedEvent;
 use fanfare_runtime::registry::ServedWebhook;
 
 /// An event with what it becomes.
@@ -22,17 +23,18 @@ pub(crate) struct Matched {
 
 /// Makes the deliveries of an event: one for each webhook, ready, or behind the webhook's gate if one is up.
 pub(crate) fn matched(
-    event: Event,
+    logged: LoggedEvent,
     revision: Revision,
     webhooks: &[Arc<ServedWebhook>],
     gate: impl Fn(WebhookId) -> Option<GateReason>,
 ) -> Matched {
+    let LoggedEvent { event, redelivered: repeated, .. } = logged;
     let pushes = webhooks
         .iter()
         .map(|served| {
             let webhook = served.webhook.id;
             let place = gate(webhook).map_or(Place::Ready, |reason| Place::Gated { reason });
-            Push { delivery: delivery(&event, webhook), place }
+            Push { delivery: delivery(&event, webhook), place, repeated }
         })
         .collect();
     Matched { event, revision, pushes }

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fanfare_core::clock::{Clock, Monotonic};
@@ -120,7 +121,7 @@ impl Consumer {
             let redelivered = logged.redelivered;
             let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event);
             debug_assert!(at_revision >= revision, "the registry does not go back");
-            let mut event = matched(logged.event, at_revision, &webhooks, |webhook| self.fanout.registry.gate(webhook));
+            let mut event = matched(logged, at_revision, &webhooks, |webhook| self.fanout.registry.gate(webhook));
             let result = if event.pushes.is_empty() { "unmatched" } else { "matched" };
             if redelivered {
                 self.skip_known(&mut event).await?;
@@ -169,7 +170,15 @@ impl Consumer {
         if entries.is_empty() {
             return Ok(());
         }
-        let push = || self.fanout.queue.push(pushes.clone(), entries.clone());
+        let tried = AtomicBool::new(false);
+        let push = || {
+            let mut pushes = pushes.clone();
+            // What a call that failed has left behind is looked for.
+            if tried.swap(true, Ordering::Relaxed) {
+                pushes.iter_mut().for_each(|push| push.repeated = true);
+            }
+            self.fanout.queue.push(pushes, entries.clone())
+        };
         match persist(&*self.clock, &self.shutdown, "push deliveries", push).await? {
             Some(new) => {
                 self.metrics.fanout_deliveries.inc_by(new as u64);

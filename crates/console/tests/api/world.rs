@@ -276,7 +276,7 @@ impl World {
             at: self.clock.now(),
             deliveries: vec![FannedOutTo { delivery: id, webhook, place }],
         });
-        let push = Push { delivery: Delivery { header, body: Bytes::from_static(b"{}") }, place };
+        let push = Push { delivery: Delivery { header, body: Bytes::from_static(b"{}") }, place, repeated: true };
         assert_eq!(self.engine.push(vec![push], vec![entry]).await.unwrap(), 1);
         id
     }

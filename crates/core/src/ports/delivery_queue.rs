@@ -23,6 +23,8 @@ pub struct Push {
     pub delivery: Delivery,
     /// Where it is to stand.
     pub place: Place,
+    /// Whether it may have been pushed before: an engine may skip looking for one that was not.
+    pub repeated: bool,
 }
 
 /// Names a lease while it is held.

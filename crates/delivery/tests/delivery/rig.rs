@@ -204,7 +204,7 @@ impl Rig {
             attempts: 0,
         };
         let delivery = Queued { header, body: Bytes::from_static(BODY) };
-        assert_eq!(self.engine.push(vec![Push { delivery, place }], Vec::new()).await.unwrap(), 1);
+        assert_eq!(self.engine.push(vec![Push { delivery, place, repeated: true }], Vec::new()).await.unwrap(), 1);
         id
     }
 

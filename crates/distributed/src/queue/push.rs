@@ -28,7 +28,7 @@ pub(super) struct HighWater {
 
 /// In this order:
 ///
-/// 1. What Redis knows to be in the queue, or ended, is left out.
+/// 1. What may have been pushed before, and Redis knows to be in the queue, or ended, is left out.
 /// 2. The rest is published; what JetStream has seen before is no news.
 /// 3. Redis notes it.
 /// 4. The journal tells of it.
@@ -62,17 +62,17 @@ pub(super) async fn push(engine: &Distributed, pushes: Vec<Push>, entries: &[Jou
 async fn unknown(engine: &Distributed, mut pushes: Vec<Push>) -> Vec<Push> {
     let mut seen = HashSet::new();
     pushes.retain(|push| seen.insert(push.delivery.header.id));
-    let ids: Vec<_> = pushes.iter().map(|push| push.delivery.header.id).collect();
+    let repeated = pushes.iter().filter(|push| push.repeated);
+    let ids: Vec<_> = repeated.map(|push| push.delivery.header.id).collect();
     match engine.standing(&ids).await {
         Ok(standing) => {
-            let known = standing.into_iter().map(|standing| standing != Standing::Unknown);
-            pushes.into_iter().zip(known).filter(|(_, known)| !known).map(|(push, _)| push).collect()
+            let known = ids.into_iter().zip(standing).filter(|(_, standing)| *standing != Standing::Unknown);
+            let known: HashSet<_> = known.map(|(id, _)| id).collect();
+            pushes.retain(|push| !known.contains(&push.delivery.header.id));
         }
-        Err(error) => {
-            tracing::debug!(error = %report(&error), "pushing without asking what is known");
-            pushes
-        }
+        Err(error) => tracing::debug!(error = %report(&error), "pushing without asking what is known"),
     }
+    pushes
 }
 
 /// Notes the deliveries as live, so that they are not pushed to another place as well.

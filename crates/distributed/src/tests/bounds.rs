@@ -30,7 +30,10 @@ async fn the_greatest_event_and_any_text_in_its_attributes_come_back_as_they_wer
     let mut pushed = delivery(webhook(1), "100%/{order}", now);
     pushed.header.subject = sent.header.subject;
     pushed.body = Bytes::from(vec![0xff; MAX_DATA_BYTES]);
-    engine.push(vec![Push { delivery: pushed.clone(), place: Place::Ready }], Vec::new()).await.unwrap();
+    engine
+        .push(vec![Push { delivery: pushed.clone(), place: Place::Ready, repeated: true }], Vec::new())
+        .await
+        .unwrap();
     assert_eq!(lease_one(&ports(engine.clone())).await.delivery, pushed);
     engine.close().await;
 }
@@ -90,7 +93,7 @@ async fn pushes_are_refused_at_the_high_water_mark() {
     let engine = Distributed::connect(&config, servers.clock()).await.unwrap();
     let now = servers.clock().now();
     let push = async |id| {
-        let pushes = vec![Push { delivery: delivery(webhook(1), id, now), place: Place::Ready }];
+        let pushes = vec![Push { delivery: delivery(webhook(1), id, now), place: Place::Ready, repeated: true }];
         engine.push(pushes, Vec::new()).await
     };
     assert_eq!(push("first").await.unwrap(), 1);

@@ -58,7 +58,7 @@ async fn whoever_follows_or_waits_goes_on_after_nats_was_killed() {
     retry(async || engine.put(record.clone(), Expected::Any).await).await;
     assert_eq!(soon(watch.next()).await.unwrap().changes[0].record, Some(record));
     retry(async || {
-        let pushes = vec![Push { delivery: delivery(webhook(1), "order-1", now), place: Place::Ready }];
+        let pushes = vec![Push { delivery: delivery(webhook(1), "order-1", now), place: Place::Ready, repeated: true }];
         engine.push(pushes, Vec::new()).await
     })
     .await;
@@ -130,8 +130,8 @@ async fn a_push_that_is_cut_off_anywhere_is_whole_when_it_is_repeated() {
         let engine = servers.connect().await;
         let now = servers.clock().now();
         let pushes = || {
-            let ready = Push { delivery: delivery(webhook(1), "ready", now), place: Place::Ready };
-            vec![ready, Push { delivery: delivery(webhook(2), "gated", now), place: gated() }]
+            let ready = Push { delivery: delivery(webhook(1), "ready", now), place: Place::Ready, repeated: true };
+            vec![ready, Push { delivery: delivery(webhook(2), "gated", now), place: gated(), repeated: true }]
         };
         engine.shared.faults.plan(point);
         assert!(engine.push(pushes(), vec![entry(1)]).await.is_err());

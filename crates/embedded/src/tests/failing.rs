@@ -78,7 +78,9 @@ async fn a_failed_commit_changes_nothing_in_memory() {
     engine.settle(&held, ended(&harness, End::Delivered)).await.unwrap_err();
     fails();
     let new = delivery(webhook(1), "new", place.clock.now());
-    let pushes = || vec![fanfare_core::ports::delivery_queue::Push { delivery: new.clone(), place: Stand::Ready }];
+    let pushes = || {
+        vec![fanfare_core::ports::delivery_queue::Push { delivery: new.clone(), place: Stand::Ready, repeated: true }]
+    };
     engine.push(pushes(), Vec::new()).await.unwrap_err();
     fails();
     engine.bring_forward(webhook(1), waiting.header.id, place.clock.now()).await.unwrap_err();

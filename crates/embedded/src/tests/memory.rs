@@ -149,8 +149,11 @@ async fn a_long_gate_is_discarded_to_its_end() {
     let harness = Ordinary::start().await;
     let engine = ports(harness.place().open());
     let now = harness.clock().now();
-    let pushes =
-        (0..2500).map(|number| Push { delivery: delivery(webhook(1), &number.to_string(), now), place: gated() });
+    let pushes = (0..2500).map(|number| Push {
+        delivery: delivery(webhook(1), &number.to_string(), now),
+        place: gated(),
+        repeated: true,
+    });
     assert_eq!(engine.queue.push(pushes.collect(), Vec::new()).await.unwrap(), 2500);
     assert_eq!(engine.queue.discard(webhook(1)).await.unwrap(), 2500);
     assert_eq!(engine.queue.depth().await.unwrap(), QueueDepth::default());

@@ -116,7 +116,10 @@ impl Model {
                 self.pushed += 1;
                 let delivery = delivery(webhook(1), &number.to_string(), self.place.clock.now());
                 let (place, at) = self.stand(waits);
-                engine.push(vec![Push { delivery: delivery.clone(), place }], Vec::new()).await.unwrap();
+                engine
+                    .push(vec![Push { delivery: delivery.clone(), place, repeated: true }], Vec::new())
+                    .await
+                    .unwrap();
                 self.standing.insert(number, Standing { delivery, at, ready: waits == 0, leased_until: None });
             }
             Step::Lease { max } => self.lease(&engine, max).await,

@@ -90,7 +90,7 @@ async fn an_ended_delivery_is_remembered_for_its_time() {
     let lease = lease_one(&all).await;
     engine.settle(&lease, ended(&harness, End::Delivered)).await.unwrap();
     assert_eq!(count(&engine, "bodies").await, 1, "its body is gone at once");
-    let again = || vec![Push { delivery: delivery.clone(), place: Stand::Ready }];
+    let again = || vec![Push { delivery: delivery.clone(), place: Stand::Ready, repeated: true }];
 
     place.clock.advance(place.config.done_retention.get() - Duration::from_secs(1));
     engine.tend().await.unwrap();

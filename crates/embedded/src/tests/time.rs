@@ -40,7 +40,7 @@ async fn what_is_put_off_by_the_new_time_is_not_leased_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let engine = Embedded::open(directory.path(), &EmbeddedConfig::default(), shared, Metrics::new("test")).unwrap();
-    let push = |id: &str, place| vec![Push { delivery: delivery(webhook(1), id, clock.now()), place }];
+    let push = |id: &str, place| vec![Push { delivery: delivery(webhook(1), id, clock.now()), place, repeated: true }];
     engine.push(push("first", Stand::Ready), Vec::new()).await.unwrap();
     soon(engine.depth()).await.unwrap();
     *clock.by.lock() = Duration::from_secs(3600);
@@ -63,7 +63,8 @@ async fn what_was_ready_stays_ready_in_this_process_and_the_next() {
         Embedded::open(directory.path(), &EmbeddedConfig::default(), clock, Metrics::new("test")).unwrap()
     };
     let engine = open();
-    let push = |id: &str| vec![Push { delivery: delivery(webhook(1), id, clock.now()), place: Stand::Ready }];
+    let push =
+        |id: &str| vec![Push { delivery: delivery(webhook(1), id, clock.now()), place: Stand::Ready, repeated: true }];
     engine.push(push("first"), Vec::new()).await.unwrap();
     engine.push(push("second"), Vec::new()).await.unwrap();
     soon(engine.depth()).await.unwrap();

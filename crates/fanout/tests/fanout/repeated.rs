@@ -29,7 +29,7 @@ fn push(rig: &Rig, webhook: WebhookId, id: &str) -> Push {
         hop: Hop(0),
         attempts: 0,
     };
-    Push { delivery: Delivery { header, body: event.data }, place: Place::Ready }
+    Push { delivery: Delivery { header, body: event.data }, place: Place::Ready, repeated: true }
 }
 
 #[tokio::test]

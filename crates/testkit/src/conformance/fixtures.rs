@@ -110,7 +110,7 @@ pub fn delivery(to: WebhookId, event: &str, at: Timestamp) -> Delivery {
 /// When it was known already, or the engine fails.
 pub async fn push<H: Harness>(harness: &H, engine: &Engine, to: WebhookId, event: &str, place: Place) -> Delivery {
     let delivery = delivery(to, event, harness.clock().now());
-    let pushes = vec![Push { delivery: delivery.clone(), place }];
+    let pushes = vec![Push { delivery: delivery.clone(), place, repeated: true }];
     assert_eq!(engine.queue.push(pushes, Vec::new()).await.expect("pushed"), 1, "{event} was to be new");
     delivery
 }

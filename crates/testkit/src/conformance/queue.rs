@@ -29,7 +29,8 @@ pub async fn pushing_again_does_nothing_wherever_the_delivery_stands<H: Harness>
     let ready = push(&harness, &engine, webhook(1), "ready", Place::Ready).await;
     let due = push(&harness, &engine, webhook(1), "due", due_in(&harness, Duration::from_secs(600))).await;
     let behind = push(&harness, &engine, webhook(1), "gated", gated()).await;
-    let again = |delivery: &fanfare_core::delivery::Delivery, place| Push { delivery: delivery.clone(), place };
+    let again =
+        |delivery: &fanfare_core::delivery::Delivery, place| Push { delivery: delivery.clone(), place, repeated: true };
     let pushes = vec![again(&ready, gated()), again(&due, Place::Ready), again(&behind, Place::Ready)];
     assert_eq!(engine.queue.push(pushes, Vec::new()).await.expect("pushed"), 0);
 
@@ -51,7 +52,7 @@ pub async fn a_delivery_that_has_ended_is_not_pushed_again<H: Harness>(harness: 
     let pushed = push(&harness, &engine, webhook(1), "order-1", Place::Ready).await;
     let lease = lease_one(&engine).await;
     engine.queue.settle(&lease, ended(&harness, End::Delivered)).await.expect("settled");
-    let again = || vec![Push { delivery: pushed.clone(), place: Place::Ready }];
+    let again = || vec![Push { delivery: pushed.clone(), place: Place::Ready, repeated: true }];
     assert_eq!(engine.queue.push(again(), Vec::new()).await.expect("pushed"), 0);
     harness.crash(engine).await;
     let engine = harness.open().await;
@@ -121,7 +122,7 @@ pub async fn many_workers_share_everything_and_nothing_twice<H: Harness>(harness
         pushers.spawn(async move {
             for number in 0..EACH {
                 let delivery = delivery(webhook(1), &format!("{pusher}-{number}"), now);
-                let pushes = vec![Push { delivery, place: Place::Ready }];
+                let pushes = vec![Push { delivery, place: Place::Ready, repeated: true }];
                 assert_eq!(queue.push(pushes, Vec::new()).await.expect("pushed"), 1);
             }
         });
