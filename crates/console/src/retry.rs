@@ -71,7 +71,7 @@ async fn bring_forward(api: &Api, webhook: WebhookId, delivery: DeliveryId) -> R
         BringForward::Gated => match api.console.registry.gate(webhook) {
             Some(GateReason::Paused) => return Err(paused(webhook)),
             // Its turn comes in order of arrival, without anybody's doing.
-            Some(GateReason::Releasing) | None => DeliveryStatus::Gated,
+            Some(GateReason::Releasing | GateReason::Congested) | None => DeliveryStatus::Gated,
         },
         BringForward::Gone => return Err(just_ended()),
     };

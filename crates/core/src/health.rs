@@ -26,6 +26,19 @@ pub enum GateReason {
     Paused,
     /// Activated: the gate's owner works off, in order, what stands behind it, then lowers the gate.
     Releasing,
+    /// More has come than the webhook's lane can work off: the gate's owner works it off as the lane frees, then lowers the
+    /// gate. Until then nothing of it stands in front of others among those that are ready.
+    Congested,
+}
+
+impl GateReason {
+    /// Whether the gate's owner sends what stands behind it.
+    pub fn is_worked_off(self) -> bool {
+        match self {
+            GateReason::Releasing | GateReason::Congested => true,
+            GateReason::Paused => false,
+        }
+    }
 }
 
 /// A gate that is up.
@@ -44,6 +57,11 @@ pub enum Gate {
         /// Since when.
         since: Timestamp,
     },
+    /// Works off what the lane had no room for.
+    Congested {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 impl Gate {
@@ -52,6 +70,7 @@ impl Gate {
         match self {
             Gate::Paused { .. } => GateReason::Paused,
             Gate::Releasing { .. } => GateReason::Releasing,
+            Gate::Congested { .. } => GateReason::Congested,
         }
     }
 }

@@ -28,12 +28,6 @@ pub struct DeliveryConfig {
     /// How many requests one webhook gets at once. Default 32: enough for 1,600 a second at 20 ms each, and few enough not
     /// to overrun a receiver that is slow.
     pub lane_limit: usize,
-    /// The least that a delivery is put off by when its webhook's lane has no room for it. Default 250ms, as fine as the
-    /// timers of the engines are.
-    pub put_off_least: Span,
-    /// The most that a delivery is put off by then. Default 30s: what a webhook that recovers may have to wait for its
-    /// backlog to come back.
-    pub put_off_most: Span,
     /// How long a claim holds. Default 45s: a request of the longest timeout, 30 s, and its settlement. At least 35s, whatever
     /// is set.
     pub claim_ttl: Span,
@@ -51,8 +45,6 @@ impl Default for DeliveryConfig {
             max_in_flight: 1024,
             lease_batch: 64,
             lane_limit: 32,
-            put_off_least: Span::from_millis(250),
-            put_off_most: Span::from_secs(30),
             claim_ttl: Span::from_secs(45),
             dedup_on_unavailable: DedupOnUnavailable::Deliver,
             max_releases: 16,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fanfare_core::clock::{Clock, Monotonic};
+use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::Lease;
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
@@ -56,6 +56,8 @@ pub(crate) struct Context {
     pub(crate) lanes: Mutex<Lanes<Work>>,
     pub(crate) held: Arc<Held>,
     pub(crate) health: HealthNotes,
+    /// Whoever raises a gate for a full lane: one at a time.
+    pub(crate) raising: tokio::sync::Mutex<()>,
     /// Whether the store of claims was away at the last claim.
     pub(crate) dedup_away: AtomicBool,
 }
@@ -86,8 +88,6 @@ impl Context {
             limit: config.lane_limit,
             // One batch is kept for what needs no lane: without it the worker could not even put deliveries aside.
             held: max_in_flight - batch,
-            put_off_least: config.put_off_least.get(),
-            put_off_most: config.put_off_most.get(),
         };
         Arc::new(Self {
             queue: delivery.queue,
@@ -105,6 +105,7 @@ impl Context {
             lanes: Mutex::new(Lanes::new(bounds)),
             held: Arc::default(),
             health: HealthNotes::default(),
+            raising: tokio::sync::Mutex::default(),
             dedup_away: AtomicBool::new(false),
         })
     }
@@ -120,17 +121,15 @@ impl Context {
         let webhook = work.webhook();
         let admission = match work.origin {
             // It goes behind the gate, for which it needs no lane.
-            Origin::Queue if self.registry.gate(webhook).is_some() => {
-                Admission::Surplus(work, self.config.put_off_least.get())
-            }
-            Origin::Queue => self.lanes.lock().admit(webhook, work, self.clock.monotonic()),
+            Origin::Queue if self.registry.gate(webhook).is_some() => Admission::Surplus(work),
+            Origin::Queue => self.lanes.lock().admit(webhook, work),
             Origin::Gate => self.lanes.lock().admit_from_gate(webhook, work),
         };
         match admission {
             Admission::Start(work) => self.start(work),
             Admission::Waits => {}
-            Admission::Surplus(work, put_off) => {
-                self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Aside { put_off }));
+            Admission::Surplus(work) => {
+                self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Aside));
             }
             Admission::Closed(work) => {
                 let context = Arc::clone(self);
@@ -142,7 +141,7 @@ impl Context {
     fn start(self: &Arc<Self>, work: Work) {
         let webhook = work.webhook();
         let seat = Seat { context: Arc::clone(self), webhook, origin: work.origin };
-        let slot = Slot { context: Arc::clone(self), webhook, since: self.clock.monotonic() };
+        let slot = Slot { context: Arc::clone(self), webhook };
         self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Lane { slot, seat }));
     }
 
@@ -165,13 +164,11 @@ impl Context {
 pub(crate) struct Slot {
     context: Arc<Context>,
     webhook: WebhookId,
-    since: Monotonic,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let took = self.context.clock.monotonic().since(self.since);
-        let next = self.context.lanes.lock().sent(self.webhook, took);
+        let next = self.context.lanes.lock().sent(self.webhook);
         if let Some(next) = next {
             self.context.start(next);
         }

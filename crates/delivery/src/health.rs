@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Monotonic;
-use fanfare_core::health::{Gate, Health, PauseReason};
+use fanfare_core::health::{Gate, GateReason, Health, PauseReason};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::journal::{HealthChanged, JournalEntry};
 use fanfare_core::ports::config_store::{Changed, Expected, Group, Key, Record, Revision, Versioned};
@@ -102,7 +102,7 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
     loop {
         let changed = change(context, header.webhook, |health| match &health.gate {
             Some(Gate::Paused { .. }) => None,
-            Some(Gate::Releasing { .. }) | None => {
+            Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
                 let failing_since = Some(health.failing_since.unwrap_or(since));
                 Some(Health {
                     gate: Some(Gate::Paused { by: PauseReason::Gone, since }),
@@ -130,6 +130,38 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
     }
 }
 
+/// Raises a webhook's gate because its lane has no room, and waits until this process sees it; one that is up already stays as
+/// it is. Returns why it is up.
+///
+/// Whoever meets a full lane comes here, many at once: one asks the store, the others then see what it has done.
+///
+/// # Errors
+/// When the store does not take it.
+pub(crate) async fn raise_congested(context: &Context, webhook: WebhookId) -> StoreResult<GateReason> {
+    let _one = context.raising.lock().await;
+    if let Some(reason) = context.registry.gate(webhook) {
+        return Ok(reason);
+    }
+    let since = context.clock.now();
+    let mut reason = GateReason::Congested;
+    let revision = change(context, webhook, |health| match &health.gate {
+        Some(gate) => {
+            reason = gate.reason();
+            None
+        }
+        None => {
+            reason = GateReason::Congested;
+            Some(Health { gate: Some(Gate::Congested { since }), ..health.clone() })
+        }
+    })
+    .await?;
+    if let Some(revision) = revision {
+        tracing::info!(%webhook, "more has come for a webhook than it takes: the rest waits behind its gate");
+        see(context, revision).await;
+    }
+    Ok(reason)
+}
+
 /// Lowers a gate that has been worked off. False if it is up for another reason by now.
 pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<bool> {
     let mut is_down = true;
@@ -138,7 +170,7 @@ pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<
             is_down = false;
             None
         }
-        Some(Gate::Releasing { .. }) => {
+        Some(Gate::Releasing { .. } | Gate::Congested { .. }) => {
             is_down = true;
             Some(Health { gate: None, ..health.clone() })
         }

@@ -4,15 +4,13 @@
 //! worker: it may hold as many deliveries as are free in the worker as a whole (the dynamic threshold of Choudhury and
 //! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). One busy lane takes half, ten take
 //! less than a tenth each, and some room is always left for a webhook that holds nothing yet. What a lane has no room for
-//! is put off to when the lane will have worked off what is before it, going by how long its requests take.
+//! goes behind the webhook's gate, from where it comes back as the lane frees.
 //!
 //! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
 //! webhooks whose gates are worked off would take the room of all others.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
-use fanfare_core::clock::Monotonic;
 use fanfare_core::ids::WebhookId;
 
 /// The bounds of the lanes.
@@ -22,10 +20,6 @@ pub(crate) struct Bounds {
     pub(crate) limit: usize,
     /// Deliveries from the queue held in all lanes together.
     pub(crate) held: usize,
-    /// The least a delivery is put off by.
-    pub(crate) put_off_least: Duration,
-    /// The most a delivery is put off by.
-    pub(crate) put_off_most: Duration,
 }
 
 /// The answer to an admission.
@@ -35,8 +29,8 @@ pub(crate) enum Admission<T> {
     Start(T),
     /// It waits in its lane.
     Waits,
-    /// Its lane has no room; it is to be put off by so much.
-    Surplus(T, Duration),
+    /// Its lane has no room.
+    Surplus(T),
     /// The lanes are closed.
     Closed(T),
 }
@@ -59,44 +53,11 @@ struct Lane<T> {
     /// Deliveries held that came from behind the gate.
     from_gate: usize,
     waiting: VecDeque<(Origin, T)>,
-    /// How long its requests take, smoothed.
-    service: Duration,
-    /// Until when the lane is busy with what it holds and what was put off.
-    booked_until: Monotonic,
 }
 
 impl<T> Lane<T> {
     fn new() -> Self {
-        /// Before anything is known of a receiver it is taken to be ordinary.
-        const ASSUMED_SERVICE: Duration = Duration::from_millis(100);
-        Self {
-            running: 0,
-            held: 0,
-            from_gate: 0,
-            waiting: VecDeque::new(),
-            service: ASSUMED_SERVICE,
-            booked_until: Monotonic::default(),
-        }
-    }
-
-    fn observe(&mut self, took: Duration) {
-        self.service = (self.service * 7 + took) / 8;
-    }
-
-    /// How long the next surplus delivery is put off.
-    fn put_off(&mut self, now: Monotonic, bounds: &Bounds) -> Duration {
-        let each = self.service / u32::try_from(bounds.limit).unwrap_or(u32::MAX);
-        let waiting = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
-        let worked_off = now.after(each.saturating_mul(waiting));
-        let booked = self.booked_until.max(worked_off).after(each);
-        let delay = booked.since(now);
-        self.booked_until = booked;
-        if delay > bounds.put_off_most {
-            // Beyond the most, they come back spread over the second half of it rather than all at once.
-            self.booked_until = now.after(bounds.put_off_most / 2);
-            return bounds.put_off_most.max(bounds.put_off_least);
-        }
-        delay.max(bounds.put_off_least)
+        Self { running: 0, held: 0, from_gate: 0, waiting: VecDeque::new() }
     }
 }
 
@@ -113,22 +74,18 @@ pub(crate) struct Lanes<T> {
 impl<T> Lanes<T> {
     /// No lanes yet. Bounds of zero are taken as one.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        let bounds = Bounds { limit: bounds.limit.max(1), held: bounds.held.max(1), ..bounds };
+        let bounds = Bounds { limit: bounds.limit.max(1), held: bounds.held.max(1) };
         Self { lanes: HashMap::new(), bounds, held: 0, closed: false }
     }
 
     /// Admits a delivery from the queue, if its lane has room.
-    pub(crate) fn admit(&mut self, webhook: WebhookId, item: T, now: Monotonic) -> Admission<T> {
+    pub(crate) fn admit(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
         if self.closed {
             return Admission::Closed(item);
         }
         let free = self.bounds.held.saturating_sub(self.held);
         if self.lanes.get(&webhook).map_or(0, |lane| lane.held) >= free {
-            let delay = match self.lanes.get_mut(&webhook) {
-                Some(lane) => lane.put_off(now, &self.bounds),
-                None => self.bounds.put_off_least,
-            };
-            return Admission::Surplus(item, delay);
+            return Admission::Surplus(item);
         }
         self.enter(webhook, Origin::Queue, item)
     }
@@ -156,9 +113,8 @@ impl<T> Lanes<T> {
     }
 
     /// A request of this lane is over. Returns the one to be started in its place; after closing there is none.
-    pub(crate) fn sent(&mut self, webhook: WebhookId, took: Duration) -> Option<T> {
+    pub(crate) fn sent(&mut self, webhook: WebhookId) -> Option<T> {
         let lane = self.lanes.get_mut(&webhook)?;
-        lane.observe(took);
         let next = lane.waiting.pop_front();
         if next.is_none() {
             lane.running = lane.running.saturating_sub(1);

@@ -1,7 +1,7 @@
 //! The life of one leased delivery, in the one order there is:
 //!
 //! 1. claim it; 2. end it if it has expired or its webhook is gone; 3. put it behind its webhook's gate if one is up;
-//! 4. put it off if its lane has no room; 5. sign and POST; 6. free the lane for the next; 7. settle.
+//! 4. put it behind a gate raised for it if its lane has no room; 5. sign and POST; 6. free the lane for the next; 7. settle.
 //!
 //! Whatever happens between two of these, dying included, the delivery stands in the queue as it was, and is leased again
 //! when the lease has run out.
@@ -32,6 +32,9 @@ use crate::{claim, health};
 /// How long a delivery whose webhook cannot be looked up is kept before it is given back.
 const LOOK_UP_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a delivery is put off for which no gate could be raised.
+const PUT_OFF: Duration = Duration::from_secs(1);
+
 /// How a delivery comes to its pass.
 #[derive(Debug)]
 pub(crate) enum Way {
@@ -43,10 +46,7 @@ pub(crate) enum Way {
         seat: Seat,
     },
     /// Past its lane: it is not to be sent now.
-    Aside {
-        /// How long it is put off if no gate is up.
-        put_off: Duration,
-    },
+    Aside,
 }
 
 /// Makes one pass.
@@ -83,7 +83,7 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
         (Some(reason), Origin::Queue) | (Some(reason @ GateReason::Paused), Origin::Gate) => {
             return conclude(&context, &work, Next::Move(Place::Gated { reason })).await;
         }
-        (Some(GateReason::Releasing), Origin::Gate) | (None, Origin::Queue | Origin::Gate) => {}
+        (Some(GateReason::Releasing | GateReason::Congested), Origin::Gate) | (None, Origin::Queue | Origin::Gate) => {}
     }
     match way {
         Way::Lane { slot, seat } => {
@@ -95,9 +95,23 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
                 health::note(&context, id, outcome).await;
             }
         }
-        Way::Aside { put_off } => {
-            let at = header.expires_at.map_or(now.after(put_off), |expiry| expiry.min(now.after(put_off)));
-            conclude(&context, &work, Next::Move(Place::Due { at, reason: DueReason::Congested })).await;
+        Way::Aside => {
+            let place = behind_congestion(&context, &work).await;
+            conclude(&context, &work, Next::Move(place)).await;
+        }
+    }
+}
+
+/// Where a delivery goes that its lane has no room for: behind the webhook's gate, once that is up. While it cannot be raised
+/// the delivery is put off, so that it does not come straight back.
+async fn behind_congestion(context: &Context, work: &Work) -> Place {
+    match health::raise_congested(context, work.webhook()).await {
+        Ok(reason) => Place::Gated { reason },
+        Err(error) => {
+            let webhook = work.webhook();
+            tracing::warn!(%webhook, error = %report(&error), "could not raise a gate; its delivery is put off");
+            let (at, expiry) = (context.clock.now().after(PUT_OFF), work.lease.delivery.header.expires_at);
+            Place::Due { at: expiry.map_or(at, |expiry| expiry.min(at)), reason: DueReason::Congested }
         }
     }
 }

@@ -47,6 +47,7 @@ fn gate_code(reason: GateReason) -> i64 {
     match reason {
         GateReason::Paused => 10,
         GateReason::Releasing => 11,
+        GateReason::Congested => 12,
     }
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn stand(doing: &'static str, place: i64, at: i64) -> StoreResult<Sta
         3 => Stand::Live(Place::Due { at: time, reason: DueReason::Congested }),
         10 => Stand::Live(Place::Gated { reason: GateReason::Paused }),
         11 => Stand::Live(Place::Gated { reason: GateReason::Releasing }),
+        12 => Stand::Live(Place::Gated { reason: GateReason::Congested }),
         MOVED => Stand::Moved,
         30 => Stand::Ended(End::Delivered),
         31 => Stand::Ended(End::Exhausted),
@@ -171,6 +173,7 @@ mod tests {
             Place::Due { at, reason: DueReason::Congested },
             Place::Gated { reason: GateReason::Paused },
             Place::Gated { reason: GateReason::Releasing },
+            Place::Gated { reason: GateReason::Congested },
         ];
         for place in places {
             let (code, column) = place_columns(place, at);

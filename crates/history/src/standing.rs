@@ -131,5 +131,6 @@ fn waiting(place: Place) -> (Option<&'static str>, Option<Timestamp>) {
         Place::Due { at, reason: DueReason::Congested } => (Some("congested"), Some(at)),
         Place::Gated { reason: GateReason::Paused } => (Some("paused"), None),
         Place::Gated { reason: GateReason::Releasing } => (Some("releasing"), None),
+        Place::Gated { reason: GateReason::Congested } => (Some("congested"), None),
     }
 }

@@ -267,8 +267,8 @@ impl Registry {
     }
 
     /// The webhooks whose gate is up only to be worked off.
-    pub fn releasing(&self) -> Vec<WebhookId> {
-        self.view.read().releasing.iter().copied().collect()
+    pub fn worked_off(&self) -> Vec<WebhookId> {
+        self.view.read().worked_off.iter().copied().collect()
     }
 
     /// A webhook's health record, if it has one.

@@ -55,8 +55,8 @@ pub(crate) async fn release(api: &Api, webhook: &Webhook) -> Result<(), Problem>
         };
         match health.gate {
             Some(Gate::Releasing { .. }) => return Ok(()),
-            None if webhook.active => return Ok(()),
-            Some(Gate::Paused { .. }) | None => {}
+            Some(Gate::Congested { .. }) | None if webhook.active => return Ok(()),
+            Some(Gate::Paused { .. } | Gate::Congested { .. }) | None => {}
         }
         health.gate = Some(Gate::Releasing { since: api.clock.now() });
         health.failing_since = None;

@@ -73,11 +73,11 @@ struct Pause {
 fn pause(webhook: &Webhook, health: Option<&Health>) -> Option<Pause> {
     match health.and_then(|health| health.gate.as_ref()) {
         Some(Gate::Paused { by, since }) => Some(Pause { reason: *by, since: *since }),
-        Some(Gate::Releasing { .. }) | None if !webhook.active => {
+        Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None if !webhook.active => {
             let since = webhook.inactive_since.unwrap_or(webhook.updated_at);
             Some(Pause { reason: PauseReason::Owner, since })
         }
-        Some(Gate::Releasing { .. }) | None => None,
+        Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
     }
 }
 

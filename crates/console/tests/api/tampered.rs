@@ -66,6 +66,7 @@ fn words(record: &Record) -> String {
             None => "put health open".to_owned(),
             Some(Gate::Paused { .. }) => "put health paused".to_owned(),
             Some(Gate::Releasing { .. }) => "put health releasing".to_owned(),
+            Some(Gate::Congested { .. }) => "put health congested".to_owned(),
         },
         Record::Project(_) => "put project".to_owned(),
         Record::ApiKey(_) => "put key".to_owned(),

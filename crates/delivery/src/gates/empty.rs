@@ -31,9 +31,9 @@ async fn watch(context: &Context) {
     // Looked at once: where something is behind the gate, its owner works it off and lowers it.
     let mut seen = BTreeSet::new();
     loop {
-        let releasing: BTreeSet<WebhookId> = context.registry.releasing().into_iter().collect();
-        seen.retain(|webhook| releasing.contains(webhook));
-        for webhook in releasing {
+        let worked_off: BTreeSet<WebhookId> = context.registry.worked_off().into_iter().collect();
+        seen.retain(|webhook| worked_off.contains(webhook));
+        for webhook in worked_off {
             if seen.contains(&webhook) {
                 continue;
             }
@@ -47,7 +47,7 @@ async fn watch(context: &Context) {
                 }
             }
         }
-        if context.registry.releasing().iter().all(|webhook| seen.contains(webhook)) {
+        if context.registry.worked_off().iter().all(|webhook| seen.contains(webhook)) {
             changes.next().await;
         }
     }

@@ -124,16 +124,6 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          enough not to overrun a receiver that is slow.",
     ),
     (
-        "delivery.put_off_least",
-        "The least that a delivery is put off by when its webhook's lane has no room for it. Default 250ms, as \
-         fine as the timers of the engines are.",
-    ),
-    (
-        "delivery.put_off_most",
-        "The most that a delivery is put off by then. Default 30s: what a webhook that recovers may have to wait \
-         for its backlog to come back.",
-    ),
-    (
         "delivery.claim_ttl",
         "How long a claim holds. Default 45s: a request of the longest timeout, 30 s, and its settlement. At \
          least 35s, whatever is set.",

@@ -59,8 +59,6 @@ const RANGES: &[(&str, Allowed)] = &[
     ("delivery.max_in_flight", whole(1, 100_000)),
     ("delivery.lease_batch", whole(1, 10_000)),
     ("delivery.lane_limit", whole(1, 10_000)),
-    ("delivery.put_off_least", lasting(10, HOUR)),
-    ("delivery.put_off_most", lasting(10, DAY)),
     ("delivery.claim_ttl", lasting(35 * SECOND, HOUR)),
     ("delivery.max_releases", whole(1, 10_000)),
     ("egress.connect_timeout", lasting(10, 30 * SECOND)),
@@ -159,10 +157,6 @@ pub(super) fn check(config: &Config) -> (Vec<(&'static str, String)>, Vec<String
     }
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         together.push(format!("listen and admin_listen are both {}; they have to differ", config.listen));
-    }
-    let (least, most) = (config.delivery.put_off_least, config.delivery.put_off_most);
-    if least > most {
-        together.push(format!("delivery.put_off_least is {least}, which is more than delivery.put_off_most, {most}"));
     }
     together.extend(config.fanout.validate().err());
     (wrong, together)

@@ -26,7 +26,7 @@ pub(super) struct View {
     pub(super) projects: BTreeMap<ProjectId, Arc<ServedProject>>,
     pub(super) health: HashMap<WebhookId, Arc<ServedHealth>>,
     /// The webhooks whose gate is being worked off.
-    pub(super) releasing: BTreeSet<WebhookId>,
+    pub(super) worked_off: BTreeSet<WebhookId>,
     pub(super) config_revision: Revision,
     pub(super) keys: Keys,
     pub(super) key_uses: HashMap<ApiKeyId, (KeyUse, Revision)>,
@@ -77,13 +77,13 @@ impl View {
             }
             (Key::Health(id), None) => {
                 self.health.remove(&id);
-                self.releasing.remove(&id);
+                self.worked_off.remove(&id);
             }
             (Key::Health(id), Some(Record::Health(health))) => {
-                if health.gate.as_ref().is_some_and(|gate| gate.reason() == GateReason::Releasing) {
-                    self.releasing.insert(id);
+                if health.gate.as_ref().is_some_and(|gate| gate.reason().is_worked_off()) {
+                    self.worked_off.insert(id);
                 } else {
-                    self.releasing.remove(&id);
+                    self.worked_off.remove(&id);
                 }
                 self.health.insert(id, Arc::new(ServedHealth { health, revision: change.revision }));
             }
@@ -108,7 +108,7 @@ impl View {
             }
             Group::State => {
                 self.health.retain(|id, _| told.contains(&Key::Health(*id)));
-                self.releasing.retain(|id| told.contains(&Key::Health(*id)));
+                self.worked_off.retain(|id| told.contains(&Key::Health(*id)));
                 self.key_uses.retain(|id, _| told.contains(&Key::KeyUse(*id)));
             }
         }
