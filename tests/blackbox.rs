@@ -36,6 +36,8 @@ mod cluster;
 mod crash;
 #[path = "blackbox/delivery.rs"]
 mod delivery;
+#[path = "blackbox/direct.rs"]
+mod direct;
 #[path = "blackbox/filters.rs"]
 mod filters;
 #[path = "blackbox/just_created.rs"]

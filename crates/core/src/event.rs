@@ -113,6 +113,8 @@ pub struct Reading<'a> {
     pub now: Timestamp,
     /// Where the defaults of `source` and `subject` are looked up.
     pub catalogue: &'a Catalogue,
+    /// The type that the way in says, where it does: the event may leave it out, and must not say another.
+    pub event_type: Option<&'a EventType>,
     /// Makes the id of an event that brings none.
     pub new_id: &'a dyn Fn() -> Ulid,
 }

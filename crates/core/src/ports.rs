@@ -9,6 +9,7 @@ pub mod config_store;
 pub mod dedup;
 pub mod delivery_queue;
 pub mod event_log;
+pub mod intake;
 pub mod journal;
 
 use std::error::Error;
@@ -18,6 +19,7 @@ pub use config_store::ConfigStore;
 pub use dedup::Dedup;
 pub use delivery_queue::DeliveryQueue;
 pub use event_log::EventLog;
+pub use intake::Intake;
 pub use journal::Journal;
 
 /// The kinds of failure of an engine.

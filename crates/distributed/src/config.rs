@@ -39,6 +39,17 @@ pub struct DistributedConfig {
     pub journal_max_bytes: u64,
     /// How long journal entries are kept. Default 7d: a read model that was away for longer has gaps.
     pub journal_retention: Span,
+    /// How many bytes of events that producers published to NATS themselves may wait to be taken in; beyond that the server
+    /// refuses what they publish. Default 1073741824 (1 GiB); 0 for no bound.
+    pub intake_max_bytes: u64,
+    /// How many of them may wait for each project and type; beyond that the server refuses what is published there. Default
+    /// 100000, 1 or more: one project alone does not take all of the room.
+    pub intake_max_messages_per_type: i64,
+    /// How many bytes of rejected messages are kept for operators to see; the oldest go first. Default 268435456 (256 MiB); 0
+    /// for no bound.
+    pub rejected_max_bytes: u64,
+    /// How long rejected messages are kept. Default 7d.
+    pub rejected_retention: Span,
     /// How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.
     pub lease: Span,
     /// How many deliveries may be leased at once, over all processes. Default 100000; 1 or more.
@@ -76,6 +87,10 @@ impl Default for DistributedConfig {
             delivery_high_water_bytes: 0,
             journal_max_bytes: 4 * 1024 * 1024 * 1024,
             journal_retention: Span::from_secs(7 * 24 * 60 * 60),
+            intake_max_bytes: 1024 * 1024 * 1024,
+            intake_max_messages_per_type: 100_000,
+            rejected_max_bytes: 256 * 1024 * 1024,
+            rejected_retention: Span::from_secs(7 * 24 * 60 * 60),
             lease: Span::from_secs(10),
             max_leased: 100_000,
             partitions: 16,

@@ -11,6 +11,7 @@ mod dedup;
 mod error;
 mod events;
 mod follow;
+mod intake;
 mod journal;
 mod message;
 mod names;

@@ -8,6 +8,9 @@ use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
 use fanfare_core::ports::config_store::Group;
 use sha2::{Digest, Sha256};
 
+/// Into how many partitions the intake is divided: that many ingests can share the work.
+pub(crate) const INTAKE_PARTITIONS: u16 = 8;
+
 /// The names of one installation.
 #[derive(Clone, Debug)]
 pub(crate) struct Names {
@@ -36,6 +39,16 @@ impl Names {
 
     pub(crate) fn journal(&self) -> String {
         format!("{}_JOURNAL", self.upper)
+    }
+
+    /// What producers published themselves.
+    pub(crate) fn intake(&self) -> String {
+        format!("{}_INTAKE", self.upper)
+    }
+
+    /// What of it was no event.
+    pub(crate) fn rejected(&self) -> String {
+        format!("{}_REJECTED", self.upper)
     }
 
     /// The stream of a bucket.
@@ -150,6 +163,47 @@ impl Names {
         format!("{}.gated.{}.{webhook}", self.lower, self.gate_partition_of(webhook))
     }
 
+    /// The pattern of what producers may publish: a project, and an event's type in as many tokens as it has segments.
+    pub(crate) fn published(&self) -> String {
+        format!("{}.events.*.>", self.lower)
+    }
+
+    /// The subject under which something was published.
+    pub(crate) fn published_under(&self, project: &str, event_type: &str) -> String {
+        format!("{}.events.{project}.{event_type}", self.lower)
+    }
+
+    /// What the server makes of the subject of a published message: the partition of its project comes first.
+    pub(crate) fn intake_transform(&self) -> String {
+        format!("{}.intake.{{{{partition({},1)}}}}.{{{{wildcard(1)}}}}.>", self.lower, INTAKE_PARTITIONS)
+    }
+
+    /// The pattern of a partition of the intake.
+    pub(crate) fn intake_partition(&self, partition: u16) -> String {
+        format!("{}.intake.{partition}.>", self.lower)
+    }
+
+    /// The pattern of a project's messages in a partition of the intake.
+    pub(crate) fn intake_project(&self, partition: u16, project: &str) -> String {
+        format!("{}.intake.{partition}.{project}.>", self.lower)
+    }
+
+    /// The project and the event's type in the subject of a message in the intake.
+    pub(crate) fn published_as<'s>(&self, subject: &'s str) -> Option<(&'s str, &'s str)> {
+        let rest = subject.strip_prefix(&*self.lower)?.strip_prefix(".intake.")?;
+        let (_, rest) = rest.split_once('.')?;
+        rest.split_once('.')
+    }
+
+    /// The pattern of everything rejected.
+    pub(crate) fn all_rejected(&self) -> String {
+        format!("{}.rejected.*", self.lower)
+    }
+
+    pub(crate) fn rejected_of(&self, project: &str) -> String {
+        format!("{}.rejected.{project}", self.lower)
+    }
+
     pub(crate) fn journal_subject(&self) -> String {
         format!("{}.journal", self.lower)
     }
@@ -221,6 +275,14 @@ mod tests {
         let id = EventId::new("order-1").unwrap();
         let (one, two) = (ProjectId::new("one").unwrap(), ProjectId::new("two").unwrap());
         assert_ne!(names().event(0, &one, &id), names().event(0, &two, &id));
+    }
+
+    #[test]
+    fn the_project_and_the_type_are_read_back_from_the_subject_of_what_was_published() {
+        assert_eq!(names().published_as("fanfare.intake.3.shop.order.paid"), Some(("shop", "order.paid")));
+        assert_eq!(names().published_as("fanfare.intake.3.shop.x"), Some(("shop", "x")));
+        assert_eq!(names().published_as("fanfare.intake.3.shop"), None);
+        assert_eq!(names().published_as("fanfare.events.shop.x"), None);
     }
 
     #[test]

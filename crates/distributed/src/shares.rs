@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use crate::Distributed;
+use crate::names::INTAKE_PARTITIONS;
 use round::Member;
 
 pub(crate) use holding::Holding;
@@ -26,6 +27,7 @@ pub(crate) use holding::Holding;
 pub(crate) enum Kind {
     Events,
     Gates,
+    Intake,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
         match self {
             Kind::Events => "events",
             Kind::Gates => "gates",
+            Kind::Intake => "intake",
         }
     }
 
@@ -40,6 +43,7 @@ impl Kind {
         match self {
             Kind::Events => engine.shared.names.partitions(),
             Kind::Gates => engine.shared.names.gate_partitions(),
+            Kind::Intake => INTAKE_PARTITIONS,
         }
     }
 }

@@ -6,12 +6,15 @@
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{Context, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, SubjectTransform};
 use fanfare_core::ports::config_store::Group;
 
 use crate::config::DistributedConfig;
 use crate::error::{ConnectError, Difference, Differences};
 use crate::names::Names;
+
+/// The most bytes of a published message: an event at its largest, attributes and headers included, and some room.
+const MAX_PUBLISHED_BYTES: i32 = 384 * 1024;
 
 /// The consumer that all workers share.
 pub(crate) const WORKERS: &str = "workers";
@@ -77,6 +80,22 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         max_bytes: bound(config.journal_max_bytes),
         ..base(names.journal(), vec![names.journal_subject()])
     };
+    let intake = Config {
+        // A producer hears of it when there is no room, rather than losing what was there before.
+        discard: DiscardPolicy::New,
+        max_bytes: bound(config.intake_max_bytes),
+        // One project alone does not take all of the room.
+        max_messages_per_subject: config.intake_max_messages_per_type,
+        discard_new_per_subject: true,
+        max_message_size: MAX_PUBLISHED_BYTES,
+        subject_transform: Some(SubjectTransform { source: names.published(), destination: names.intake_transform() }),
+        ..base(names.intake(), vec![names.published()])
+    };
+    let rejected = Config {
+        max_age: config.rejected_retention.get(),
+        max_bytes: bound(config.rejected_max_bytes),
+        ..base(names.rejected(), vec![names.all_rejected()])
+    };
     let bucket = |group| Config {
         max_messages_per_subject: 1,
         discard: DiscardPolicy::New,
@@ -91,6 +110,8 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         unlimited(deliveries),
         unlimited(gated),
         limited(journal),
+        limited(intake),
+        limited(rejected),
         limited(bucket(Group::Config)),
         limited(bucket(Group::State)),
     ]
@@ -156,6 +177,11 @@ fn differences(found: &Config, wanted: &Config) -> Differences {
     compare("max_msgs_per_subject", per_subject(found), per_subject(wanted));
     compare("max_msg_size", size(found.max_message_size).to_string(), size(wanted.max_message_size).to_string());
     compare("max_age", format!("{:?}", found.max_age), format!("{:?}", wanted.max_age));
+    let transform = |config: &Config| {
+        let shown = |transform: &SubjectTransform| format!("{} to {}", transform.source, transform.destination);
+        config.subject_transform.as_ref().map_or_else(|| "none".to_owned(), shown)
+    };
+    compare("subject_transform", transform(found), transform(wanted));
     compare("allow_direct", found.allow_direct.to_string(), wanted.allow_direct.to_string());
     compare("allow_rollup_hdrs", found.allow_rollup.to_string(), wanted.allow_rollup.to_string());
     let schedules = |config: &Config| config.allow_message_schedules.to_string();

@@ -93,7 +93,8 @@ pub(crate) fn refusal(error: EventError) -> Problem {
     }
 }
 
-fn conflict(id: &EventId, field: String) -> Problem {
+/// The problem of an event under whose id another was accepted.
+pub(crate) fn conflict(id: &EventId, field: String) -> Problem {
     let message = "another event was accepted under this id before; to repeat that one send the same content, \
                    to send another one use another id";
     let problem = Problem::conflict("event-conflict", format!("{field}: {message}"), id.as_str());

@@ -1,4 +1,4 @@
-//! Ingest: events in over HTTP, normalised, durable in the event log before the answer.
+//! Ingest: events in over HTTP and, where the engine has a broker, straight from it; normalised, durable in the event log before the answer.
 //!
 //! A request passes, in this order: its key and scope, its content type, the backlog, the project's quota, the bounds on
 //! its body, the rules for its events; then everything that is left is appended in one call. Whatever is answered with 429
@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod config;
 mod counters;
+mod direct;
 mod form;
 mod intake;
 mod publish;
@@ -18,9 +19,9 @@ use std::sync::Arc;
 use axum::Router;
 use fanfare_core::api_key::{AdminKey, Scope};
 use fanfare_core::clock::Clock;
-use fanfare_core::ports::{ConfigStore, EventLog};
+use fanfare_core::ports::{ConfigStore, EventLog, Intake};
 use fanfare_http::{Access, Route, RouteInfo};
-use fanfare_runtime::Registry;
+use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
 use http::Method;
 
@@ -53,6 +54,12 @@ pub fn routes() -> Vec<RouteInfo> {
 }
 
 impl Ingest {
+    /// Starts to take in what producers publish to the broker themselves. On shutdown the batch that is being taken in is given
+    /// up, for whoever comes next to take in again.
+    pub fn start(&self, intake: Arc<dyn Intake>, clock: Arc<dyn Clock>, metrics: Metrics, tasks: &Tasks) {
+        direct::start(self, intake, clock, metrics, tasks);
+    }
+
     /// The routes: `POST /v1/events`. There are no fallbacks, so that it can be merged with others for the same path.
     #[expect(clippy::needless_pass_by_value, reason = "all services are started in the same way")]
     pub fn router(self, clock: Arc<dyn Clock>, metrics: Metrics) -> Router {

@@ -120,7 +120,7 @@ impl Publisher {
     fn read(&self, project: &ProjectId, headers: &HeaderMap, intake: &Intake<'_>) -> Result<Events, Problem> {
         let now = self.clock.now();
         let new_id = || Ulid::from_parts(u64::try_from(now.as_millis()).unwrap_or(0), rand::random());
-        let reading = Reading { project, now, catalogue: Catalogue::builtin(), new_id: &new_id };
+        let reading = Reading { project, now, catalogue: Catalogue::builtin(), event_type: None, new_id: &new_id };
         match intake.form {
             Form::One | Form::OneOrBatch => Ok(Events::One(json::parse(&intake.bytes, &reading))),
             Form::Batch => json::parse_batch(&intake.bytes, &reading).map(Events::Batch).map_err(answer::refusal),

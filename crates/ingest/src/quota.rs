@@ -73,6 +73,27 @@ impl Quota {
         })
     }
 
+    /// Takes as many tokens as there are, up to `most`, halving down from it; at least one.
+    pub(crate) fn take_up_to(
+        &self,
+        project: &ProjectId,
+        quotas: Quotas,
+        most: u32,
+        now: Monotonic,
+    ) -> Result<u32, OverQuota> {
+        let mut taken = most.max(1);
+        self.with_bucket(project, quotas, now, |bucket, rate| {
+            loop {
+                match bucket.take(taken, rate, now) {
+                    Ok(()) => return Ok(()),
+                    Err(over) if taken == 1 => return Err(over),
+                    Err(_) => taken /= 2,
+                }
+            }
+        })?;
+        Ok(taken)
+    }
+
     /// The rate of a project: its own where it has one, else the configured one; `None` for no limit.
     fn rate(&self, quotas: Quotas) -> Option<Rate> {
         let or = |own: u32, configured| if own == 0 { configured } else { own };
@@ -138,6 +159,19 @@ mod tests {
         clock.advance(Duration::from_secs(4));
         assert_eq!(take(401), Err(OverQuota { retry_after: 1 }));
         assert_eq!(take(400), Ok(()));
+    }
+
+    #[test]
+    fn as_many_as_there_are_or_a_wait_for_the_first() {
+        let (limited, free, clock) = (quota(100, 500), quota(0, 500), ManualClock::new());
+        let take = |most| limited.take_up_to(&project(1), DEFAULT, most, clock.monotonic());
+        assert_eq!(take(400), Ok(400));
+        assert_eq!(take(400), Ok(100));
+        assert_eq!(take(400), Err(OverQuota { retry_after: 1 }));
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(take(64), Ok(64));
+        assert_eq!(take(64), Ok(32));
+        assert_eq!(free.take_up_to(&project(1), DEFAULT, 64, clock.monotonic()), Ok(64));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct All {
     registry: Registry,
     pub ingest_events: IntCounterVec,
     pub ingest_duration: Histogram,
+    pub intake_waiting: IntGauge,
+    pub intake_oldest_age: Gauge,
     pub fanout_events: IntCounterVec,
     pub fanout_deliveries: IntCounter,
     pub fanout_backlog: IntGauge,
@@ -112,6 +114,12 @@ impl Metrics {
                 "From an event's arrival at ingest to its being durable.",
                 SECONDS,
             ),
+            intake_waiting: make.gauge(
+                "intake_waiting",
+                "Messages that producers published to NATS and that ingest has not taken in yet.",
+            ),
+            intake_oldest_age: make
+                .float_gauge("intake_oldest_age_seconds", "For how long the oldest of them has been waiting."),
             fanout_events: make.counters(
                 "fanout_events_total",
                 "Events fanned out, by whether any webhook matched.",

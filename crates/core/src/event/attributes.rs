@@ -158,8 +158,16 @@ impl<'r, 'a> Attributes<'r, 'a> {
             return Err(EventError::invalid(place("data"), "must be a JSON object or array"));
         }
         check_size(data.len(), place)?;
-        let Some(event_type) = self.event_type.clone() else {
-            return Err(EventError::invalid(place("type"), "required"));
+        let event_type = match (self.event_type.clone(), self.reading.event_type) {
+            (Some(given), Some(said)) if given != *said => {
+                return Err(EventError::invalid(
+                    place("type"),
+                    format!("must be {said}, under which it was published"),
+                ));
+            }
+            (Some(given), _) => given,
+            (None, Some(said)) => said.clone(),
+            (None, None) => return Err(EventError::invalid(place("type"), "required")),
         };
         let content = self.content(&event_type, &data);
         let (mut source, mut subject) = (self.source, self.subject);

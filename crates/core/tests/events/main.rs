@@ -24,7 +24,7 @@ fn reading<T>(read: impl FnOnce(&Reading<'_>) -> T) -> T {
         count.set(count.get() + 1);
         Ulid::from(count.get())
     };
-    read(&Reading { project: &project, now: NOW, catalogue: Catalogue::builtin(), new_id: &new_id })
+    read(&Reading { project: &project, now: NOW, catalogue: Catalogue::builtin(), event_type: None, new_id: &new_id })
 }
 
 fn parse(json: &str) -> Result<Event, EventError> {

@@ -376,6 +376,22 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
         "How long journal entries are kept. Default 7d: a read model that was away for longer has gaps.",
     ),
     (
+        "distributed.intake_max_bytes",
+        "How many bytes of events that producers published to NATS themselves may wait to be taken in; beyond that the server \
+         refuses what they publish. Default 1073741824 (1 GiB); 0 for no bound.",
+    ),
+    (
+        "distributed.intake_max_messages_per_type",
+        "How many of them may wait for each project and type; beyond that the server refuses what is published there. \
+         Default 100000, 1 or more: one project alone does not take all of the room.",
+    ),
+    (
+        "distributed.rejected_max_bytes",
+        "How many bytes of rejected messages are kept for operators to see; the oldest go first. Default 268435456 \
+         (256 MiB); 0 for no bound.",
+    ),
+    ("distributed.rejected_retention", "How long rejected messages are kept. Default 7d."),
+    (
         "distributed.lease",
         "How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.",
     ),

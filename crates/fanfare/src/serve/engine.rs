@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
-use fanfare_core::ports::ConfigStore;
+use fanfare_core::ports::{ConfigStore, Intake};
 use fanfare_distributed::{ConnectError, Distributed};
 use fanfare_embedded::{DirectoryLock, Embedded, OpenError};
 use fanfare_runtime::Tasks;
@@ -70,6 +70,14 @@ impl Engine {
         match self {
             Engine::Embedded(engine) => Ports::of(engine),
             Engine::Distributed { engine, .. } => Ports::of(engine),
+        }
+    }
+
+    /// What producers publish to a broker themselves, where there is one.
+    pub(super) fn intake(&self) -> Option<Arc<dyn Intake>> {
+        match self {
+            Engine::Embedded(_) => None,
+            Engine::Distributed { engine, .. } => Some(Arc::new(engine.clone())),
         }
     }
 

@@ -126,6 +126,9 @@ impl Running {
             services.fanout().start(Arc::clone(&clock), metrics.clone(), &groups.fanout);
         }
         if roles.ingest {
+            if let Some(intake) = engine.intake() {
+                services.ingest().start(intake, Arc::clone(&clock), metrics.clone(), &groups.api);
+            }
             router = router.merge(services.ingest().router(Arc::clone(&clock), metrics.clone()));
         }
         if let Some(api) = api {

@@ -1,0 +1,47 @@
+//! The intake: what producers publish straight to NATS, in a stream that the server divides by project.
+//!
+//! It is worked off like gates are: one holder for each partition, which follows the headers alone, so that it knows what
+//! waits of which project, and reads bodies when their turn comes. What is done with is removed by one purge for each batch.
+
+mod index;
+mod partition;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fanfare_core::ports::StoreResult;
+use fanfare_core::ports::intake::{Intake, IntakeDepth, IntakePartition, IntakeShare};
+
+use crate::Distributed;
+use crate::error::nats_error;
+use crate::shares::{self, Kind};
+use crate::store::timestamp;
+
+#[async_trait]
+impl Intake for Distributed {
+    async fn take_part(&self) -> StoreResult<Box<dyn IntakeShare>> {
+        Ok(Box::new(Share { engine: self.clone(), share: shares::Share::join(self, Kind::Intake) }))
+    }
+
+    async fn depth(&self) -> StoreResult<IntakeDepth> {
+        const DOING: &str = "count what waits in the intake";
+        let stream = self.shared.store.stream(DOING, &self.shared.names.intake()).await?;
+        let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
+        let oldest = if state.messages == 0 { None } else { Some(timestamp(DOING, state.first_timestamp)?) };
+        Ok(IntakeDepth { count: state.messages, oldest })
+    }
+}
+
+/// Takes part in taking in.
+struct Share {
+    engine: Distributed,
+    share: shares::Share,
+}
+
+#[async_trait]
+impl IntakeShare for Share {
+    async fn next(&mut self) -> StoreResult<Arc<dyn IntakePartition>> {
+        let holding = self.share.next("wait for a partition of the intake").await?;
+        Ok(partition::Owned::begin(&self.engine, holding))
+    }
+}

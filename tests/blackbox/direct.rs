@@ -1,0 +1,143 @@
+//! Events published straight to NATS: what JetStream has acknowledged arrives, what is no event is rejected with the reason.
+
+use std::collections::{BTreeMap, HashSet};
+
+use async_nats::jetstream;
+use fanfare_testkit::{Fanfare, Received, Receiver, Reply, Servers};
+use serde_json::{Value, json};
+
+use crate::samples::webhook;
+
+/// Short times, so that what a killed process held is taken over soon.
+const QUICK: [(&str, &str); 1] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s")];
+
+async fn connect(servers: &Servers) -> jetstream::Context {
+    jetstream::new(async_nats::connect(servers.nats.url()).await.unwrap())
+}
+
+/// Publishes as a producer does, and waits until JetStream has acknowledged it.
+async fn publish(stream: &jetstream::Context, event_type: &str, body: &Value) {
+    let subject = format!("fanfare.events.default.{event_type}");
+    stream.publish(subject, body.to_string().into()).await.unwrap().await.unwrap();
+}
+
+/// The reasons for the rejections so far, by the published subject.
+async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, (String, Value)> {
+    let rejected = stream.get_stream("FANFARE_REJECTED").await.unwrap();
+    let state = &rejected.cached_info().state;
+    let mut found = BTreeMap::new();
+    for sequence in state.first_sequence..=state.last_sequence {
+        let message = rejected.get_raw_message(sequence).await.unwrap();
+        let header = message.headers.get("Fanfare-Rejection").unwrap().as_str().replace("%", "\\x");
+        let decoded = percent(&header);
+        let about: Value = serde_json::from_str(&decoded).unwrap();
+        let body = String::from_utf8_lossy(&message.payload).into_owned();
+        found.insert(about["subject"].as_str().unwrap().to_owned(), (body, about));
+    }
+    found
+}
+
+/// Undoes the encoding of a header, of which these tests use what is ASCII.
+fn percent(text: &str) -> String {
+    let mut parts = text.split("\\x");
+    let mut decoded = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (code, rest) = part.split_at(2);
+        decoded.push(char::from(u8::from_str_radix(code, 16).unwrap()));
+        decoded.push_str(rest);
+    }
+    decoded
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_straight_to_nats_arrives_or_is_rejected_with_the_reason() {
+    let servers = Servers::start().await;
+    let mut members = Vec::new();
+    for role in ["console", "ingest", "fanout", "delivery"] {
+        members.push(Fanfare::start_role(role, &servers, &QUICK).await);
+    }
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    members[0].create_webhook(webhook(&receiver.url("/"))).await;
+    let stream = connect(&servers).await;
+
+    publish(&stream, "order.paid", &json!({"id": "order-1", "data": {"b": 1.0, "a": [2]}})).await;
+    publish(&stream, "order.paid", &json!({"id": "order-1", "data": {"b": 1, "a": [2]}})).await;
+    publish(&stream, "order.paid", &json!({"data": {"without": "an id"}})).await;
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("ce-id", "order-2");
+    headers.insert("ce-subject", "caf%C3%A9%20%F0%9F%99%82");
+    let subject = "fanfare.events.default.order.binary".to_owned();
+    stream.publish_with_headers(subject, headers, "{\"mode\":\"binary\"}".into()).await.unwrap().await.unwrap();
+
+    let refused = [
+        ("order.conflict", json!({"id": "order-1", "data": {"b": 3}}), "$.id", "another event was accepted"),
+        ("order.other", json!({"type": "order.paid", "data": {}}), "$.type", "must be order.other"),
+        ("order.empty", json!({"id": "order-3"}), "$.data", "required"),
+        ("order.id", json!({"id": "a b", "data": {}}), "$.id", "must be"),
+    ];
+    for (event_type, body, _, _) in &refused {
+        publish(&stream, event_type, body).await;
+    }
+    stream.publish("fanfare.events.nobody.x", "{}".into()).await.unwrap().await.unwrap();
+
+    let requests = receiver.received(3).await;
+    let bodies: HashSet<&[u8]> = requests.iter().map(|request| &request.body[..]).collect();
+    let expected: [&[u8]; 3] = [br#"{"b":1,"a":[2]}"#, br#"{"without":"an id"}"#, br#"{"mode":"binary"}"#];
+    assert_eq!(bodies, HashSet::from(expected));
+    members[0].eventually("/v1/events/order-2", |_, shown| shown["subject"] == "caf\u{e9} \u{1F642}").await;
+
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
+    let rejected = loop {
+        ticks.tick().await;
+        let found = rejections(&stream).await;
+        if found.len() == refused.len() + 1 {
+            break found;
+        }
+    };
+    for (event_type, body, field, reason) in &refused {
+        let (kept, about) = &rejected[&format!("fanfare.events.default.{event_type}")];
+        assert_eq!(*kept, body.to_string());
+        assert_eq!(about["field"], *field, "{about}");
+        assert!(about["reason"].as_str().unwrap().contains(reason), "{about}");
+    }
+    let (_, about) = &rejected["fanfare.events.nobody.x"];
+    assert_eq!(about["reason"], "there is no project nobody");
+    let counted = |result| format!("fanfare_ingest_events_total{{result=\"{result}\"}}");
+    assert_eq!(members[1].metric(&counted("accepted")).await, 3.0);
+    assert_eq!(members[1].metric(&counted("duplicate")).await, 1.0);
+    assert_eq!(members[1].metric(&counted("conflict")).await, 1.0);
+    assert_eq!(members[1].metric(&counted("invalid")).await, 4.0);
+    assert_eq!(receiver.so_far().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_survives_every_ingest_being_killed_and_is_accepted_once() {
+    const EVENTS: usize = 600;
+    let servers = Servers::start().await;
+    let mut members = Vec::new();
+    for role in ["console", "fanout", "delivery", "ingest", "ingest"] {
+        members.push(Fanfare::start_role(role, &servers, &QUICK).await);
+    }
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    members[0].create_webhook(webhook(&receiver.url("/"))).await;
+    let stream = connect(&servers).await;
+    for number in 0..EVENTS {
+        // Half of them without an id of their own.
+        let id = if number % 2 == 0 { json!(format!("order-{number}")) } else { Value::Null };
+        publish(&stream, "order.paid", &json!({"id": id, "data": {"n": number}})).await;
+        if number % 100 == 50 {
+            let ingest = 3 + number / 100 % 2;
+            members[ingest].kill().await;
+            members[ingest].start_again().await;
+        }
+    }
+    let all = |requests: &[Received]| {
+        let numbers: HashSet<u64> = requests
+            .iter()
+            .map(|request| serde_json::from_slice::<Value>(&request.body).unwrap()["n"].as_u64().unwrap())
+            .collect();
+        numbers.len() == EVENTS
+    };
+    let requests = receiver.until("every event", all).await;
+    assert_eq!(requests.len(), EVENTS, "taking in again makes no second event");
+}
