@@ -28,19 +28,19 @@ pub struct DistributedConfig {
     /// settlement is retried.
     pub duplicate_window: Span,
     /// How many bytes of events are kept; nothing more is accepted when they are used up by unprocessed events. Default
-    /// 10737418240 (10 GiB); 0 for no bound. Every kept event takes about 450 bytes of the NATS server's memory beside it.
+    /// 4294967296 (4 GiB); 0 for no bound. Every kept event takes about 450 bytes of the NATS server's memory beside it.
     pub event_max_bytes: u64,
     /// How long events that have been fanned out are kept for retries and replays. Default 30d.
     pub event_retention: Span,
     /// How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full store would
     /// keep schedules from firing. Default 0: no bound.
     pub delivery_high_water_bytes: u64,
-    /// How many bytes the journal may have; the oldest entries go first. Default 4294967296 (4 GiB); 0 for no bound.
+    /// How many bytes the journal may have; the oldest entries go first. Default 2147483648 (2 GiB); 0 for no bound.
     pub journal_max_bytes: u64,
     /// How long journal entries are kept. Default 7d: a read model that was away for longer has gaps.
     pub journal_retention: Span,
     /// How many bytes of events that producers published to NATS themselves may wait to be taken in; beyond that the server
-    /// refuses what they publish. Default 1073741824 (1 GiB); 0 for no bound.
+    /// refuses what they publish. Default 536870912 (512 MiB); 0 for no bound.
     pub intake_max_bytes: u64,
     /// How many of them may wait for each project and type; beyond that the server refuses what is published there. Default
     /// 100000, 1 or more: one project alone does not take all of the room.
@@ -82,12 +82,12 @@ impl Default for DistributedConfig {
             apply: false,
             event_duplicate_window: Span::from_secs(24 * 60 * 60),
             duplicate_window: Span::from_secs(10 * 60),
-            event_max_bytes: 10 * 1024 * 1024 * 1024,
+            event_max_bytes: 4 * 1024 * 1024 * 1024,
             event_retention: Span::from_secs(30 * 24 * 60 * 60),
             delivery_high_water_bytes: 0,
-            journal_max_bytes: 4 * 1024 * 1024 * 1024,
+            journal_max_bytes: 2 * 1024 * 1024 * 1024,
             journal_retention: Span::from_secs(7 * 24 * 60 * 60),
-            intake_max_bytes: 1024 * 1024 * 1024,
+            intake_max_bytes: 512 * 1024 * 1024,
             intake_max_messages_per_type: 100_000,
             rejected_max_bytes: 256 * 1024 * 1024,
             rejected_retention: Span::from_secs(7 * 24 * 60 * 60),

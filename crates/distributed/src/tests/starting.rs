@@ -38,7 +38,7 @@ async fn a_stream_that_is_not_as_configured_is_reported_and_changed_only_when_as
     config.journal_max_bytes = 1_000_000;
     let ConnectError::Drifted { stream, differences } = refusal(&config).await else { panic!("another refusal") };
     assert_eq!(stream, "FANFARE_JOURNAL");
-    let expected = Difference { option: "max_bytes", found: "4294967296".to_owned(), wanted: "1000000".to_owned() };
+    let expected = Difference { option: "max_bytes", found: "2147483648".to_owned(), wanted: "1000000".to_owned() };
     assert_eq!(differences.0, [expected]);
 
     config.apply = true;

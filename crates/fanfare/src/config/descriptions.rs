@@ -354,7 +354,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.event_max_bytes",
         "How many bytes of events are kept; nothing more is accepted when they are used up by unprocessed events. \
-         Default 10737418240 (10 GiB); 0 for no bound. Every kept event takes about 450 bytes of the NATS \
+         Default 4294967296 (4 GiB); 0 for no bound. Every kept event takes about 450 bytes of the NATS \
          server's memory beside it.",
     ),
     (
@@ -368,7 +368,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "distributed.journal_max_bytes",
-        "How many bytes the journal may have; the oldest entries go first. Default 4294967296 (4 GiB); 0 for no \
+        "How many bytes the journal may have; the oldest entries go first. Default 2147483648 (2 GiB); 0 for no \
          bound.",
     ),
     (
@@ -378,7 +378,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.intake_max_bytes",
         "How many bytes of events that producers published to NATS themselves may wait to be taken in; beyond that the server \
-         refuses what they publish. Default 1073741824 (1 GiB); 0 for no bound.",
+         refuses what they publish. Default 536870912 (512 MiB); 0 for no bound.",
     ),
     (
         "distributed.intake_max_messages_per_type",
