@@ -28,6 +28,7 @@ use std::time::Duration;
 use fanfare_core::clock::Clock;
 use fanfare_runtime::tasks::Failures;
 use fanfare_runtime::{TaskFailure, Tasks};
+use fanfare_telemetry::Metrics;
 use parking_lot::Mutex;
 use ulid::Ulid;
 
@@ -58,6 +59,7 @@ pub(crate) struct Shared {
     instance: String,
     store: Store,
     claims: Claims,
+    metrics: Metrics,
     events: Events,
     queue: Queue,
     /// What the engine runs for those who hold partitions.
@@ -82,7 +84,11 @@ impl Distributed {
     /// # Errors
     /// When waiting cannot help: a server that is too old or refuses, options that make no sense, streams that are not as
     /// configured.
-    pub async fn connect(config: &DistributedConfig, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        config: &DistributedConfig,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, ConnectError> {
         if let Some(refusal) = config.refusal() {
             return Err(ConnectError::Config(refusal));
         }
@@ -97,6 +103,7 @@ impl Distributed {
             instance: Ulid::generate().to_string(),
             store: Store::new(context, config.publish_window, config.nats.timeout.get()),
             claims,
+            metrics,
             events: Events::default(),
             queue: Queue::default(),
             tasks: failures.group(),

@@ -34,6 +34,39 @@ impl Names {
         format!("{}_GATED", self.upper)
     }
 
+    pub(crate) fn quarantined(&self) -> String {
+        format!("{}_QUARANTINE", self.upper)
+    }
+
+    /// The pattern of everything in quarantine.
+    pub(crate) fn all_quarantined(&self) -> String {
+        format!("{}.quarantine.>", self.lower)
+    }
+
+    /// The pattern of what is in quarantine of one webhook.
+    pub(crate) fn quarantine_of(&self, webhook: WebhookId) -> String {
+        format!("{}.quarantine.{webhook}.*", self.lower)
+    }
+
+    pub(crate) fn quarantine(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
+        format!("{}.quarantine.{webhook}.{delivery}", self.lower)
+    }
+
+    /// The subject of a copy of which not even the delivery is known.
+    pub(crate) fn quarantine_unknown(&self, sequence: u64) -> String {
+        format!("{}.quarantine.unknown.{sequence}", self.lower)
+    }
+
+    /// The webhook in the subject of something ready, due or gated.
+    pub(crate) fn webhook_of(&self, subject: &str) -> Option<WebhookId> {
+        let mut tokens = subject.strip_prefix(self.lower.as_str())?.strip_prefix('.')?.split('.');
+        match tokens.next()? {
+            "ready" => tokens.next()?.parse().ok(),
+            "gated" | "due" => tokens.nth(1)?.parse().ok(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn journal(&self) -> String {
         format!("{}_JOURNAL", self.upper)
     }

@@ -11,6 +11,7 @@ mod gates;
 mod lease;
 mod leases;
 mod push;
+mod quarantine;
 mod settle;
 
 use async_trait::async_trait;
@@ -114,6 +115,6 @@ impl DeliveryQueue for Distributed {
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {
-        gates::discard(self, webhook).await
+        Ok(gates::discard(self, webhook).await? + quarantine::discard(self, webhook).await?)
     }
 }

@@ -72,6 +72,13 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         ..base(names.deliveries(), vec![names.all_ready(), names.all_due()])
     };
     let gated = base(names.gated(), vec![names.all_gated()]);
+    let quarantined = Config {
+        // One copy of a delivery, however often a crash has it put there.
+        max_messages_per_subject: 1,
+        max_age: config.quarantine_retention.get(),
+        max_bytes: bound(config.quarantine_max_bytes),
+        ..base(names.quarantined(), vec![names.all_quarantined()])
+    };
     let journal = Config {
         max_age: config.journal_retention.get(),
         max_bytes: bound(config.journal_max_bytes),
@@ -90,6 +97,7 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         limited(events),
         unlimited(deliveries),
         unlimited(gated),
+        limited(quarantined),
         limited(journal),
         limited(bucket(Group::Config)),
         limited(bucket(Group::State)),

@@ -42,6 +42,8 @@ pub const ATTEMPT_OUTCOMES: [&str; 13] = [
 ];
 /// How a delivery ended; the label `end` of `fanfare_delivery_ended_total`.
 pub const ENDS: [&str; 4] = ["delivered", "exhausted", "expired", "discarded"];
+/// Why a delivery went into quarantine; the label `reason` of `fanfare_delivery_quarantined_total`.
+pub const QUARANTINE_REASONS: [&str; 2] = ["leased_too_often", "unreadable"];
 /// What a claim was answered; the label `decision` of `fanfare_dedup_decisions_total`.
 pub const DEDUP_DECISIONS: [&str; 6] = ["claimed", "taken_over", "busy", "stale", "done", "unavailable"];
 /// Why a delivery is due later; the label `reason` of `fanfare_delivery_due`.
@@ -84,6 +86,8 @@ pub struct All {
     pub delivery_oldest_ready_age: Gauge,
     pub delivery_connections: IntCounterVec,
     pub delivery_superseded: IntCounter,
+    pub delivery_quarantined: IntCounterVec,
+    pub delivery_in_quarantine: IntGauge,
     pub dedup_decisions: IntCounterVec,
     pub queue_commit_batch_size: Histogram,
     pub queue_commit_duration: Histogram,
@@ -166,6 +170,14 @@ impl Metrics {
                 "delivery_superseded_total",
                 "Settlements that were refused because the lease had been lost to another worker.",
             ),
+            delivery_quarantined: make.counters(
+                "delivery_quarantined_total",
+                "Deliveries that this process put into quarantine, by reason.",
+                "reason",
+                &QUARANTINE_REASONS,
+            ),
+            delivery_in_quarantine: make
+                .gauge("delivery_in_quarantine", "Deliveries that are in quarantine and wait for an operator."),
             dedup_decisions: make.counters(
                 "dedup_decisions_total",
                 "Claims of deliveries, by the answer.",

@@ -9,7 +9,7 @@ use fanfare_core::ports::delivery_queue::BringForward;
 use fanfare_core::ports::{Dedup, StoreResult};
 use fanfare_runtime::tasks::report;
 
-use super::{encode, gates};
+use super::{encode, gates, quarantine};
 use crate::store::{Placed, Stored};
 use crate::{Distributed, journal};
 
@@ -37,6 +37,9 @@ pub(super) async fn bring_forward(
         }
         if shared.store.last(DOING, &stream, &names.ready(webhook, delivery)).await?.is_some() {
             return Ok(BringForward::AlreadyReady);
+        }
+        if let Some(answer) = quarantine::put_back(engine, webhook, delivery, now).await? {
+            return Ok(answer);
         }
         if gates::holds(engine, webhook, delivery).await? {
             return Ok(BringForward::Gated);

@@ -288,6 +288,12 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          24h.",
     ),
     (
+        "queue.quarantine_after",
+        "How often a delivery may be leased without being settled before it goes into quarantine. Default 20: a \
+         worker that is killed or frozen costs one or a few. 1 or more.",
+    ),
+    ("queue.quarantine_retention", "How long what is in quarantine is kept there. Default 30d."),
+    (
         "queue.maintenance_interval",
         "How often what is past its retention is removed. Default 1s: the journal grows with every settlement, so \
          that seldom would mean much at once.",
@@ -378,6 +384,17 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.lease",
         "How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.",
+    ),
+    (
+        "distributed.quarantine_after",
+        "How often a delivery may be leased at one hop, without being settled, before it goes into quarantine. \
+         Default 20: a worker that is killed or frozen costs one or a few. 1 or more.",
+    ),
+    ("distributed.quarantine_retention", "How long what is in quarantine is kept there. Default 30d."),
+    (
+        "distributed.quarantine_max_bytes",
+        "How many bytes there may be in quarantine; the oldest go first. Default 1073741824 (1 GiB); 0 for no \
+         bound.",
     ),
     (
         "distributed.max_leased",

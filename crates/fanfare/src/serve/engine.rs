@@ -57,9 +57,11 @@ impl Engine {
         };
         let connected = readiness.condition("NATS");
         let engine =
-            Distributed::connect(&config.distributed, Arc::clone(clock)).await.map_err(|error| match error {
-                ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
-                error => Report::because("cannot start on NATS and Redis", &error),
+            Distributed::connect(&config.distributed, Arc::clone(clock), metrics.clone()).await.map_err(|error| {
+                match error {
+                    ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
+                    error => Report::because("cannot start on NATS and Redis", &error),
+                }
             })?;
         connected.met();
         Ok(Engine::Distributed { engine, _directory: directory })
