@@ -41,6 +41,9 @@ pub struct DistributedConfig {
     pub journal_retention: Span,
     /// How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.
     pub lease: Span,
+    /// How long past its time a schedule is given before the delivery is moved by this engine, since the server has not done
+    /// so: it does not when the store was full at that time. Default 60s, 1s or more.
+    pub overdue_after: Span,
     /// How often a delivery may be leased at one hop, without being settled, before it goes into quarantine. Default 20: a
     /// worker that is killed or frozen costs one or a few. 1 or more.
     pub quarantine_after: u32,
@@ -84,6 +87,7 @@ impl Default for DistributedConfig {
             journal_max_bytes: 4 * 1024 * 1024 * 1024,
             journal_retention: Span::from_secs(7 * 24 * 60 * 60),
             lease: Span::from_secs(10),
+            overdue_after: Span::from_secs(60),
             quarantine_after: 20,
             quarantine_retention: Span::from_secs(30 * 24 * 60 * 60),
             quarantine_max_bytes: 1024 * 1024 * 1024,
@@ -207,6 +211,9 @@ impl DistributedConfig {
             .any(|window| window.get() < Duration::from_secs(1))
         {
             return Some("duplicate windows must be at least 1s");
+        }
+        if self.overdue_after.get() < Duration::from_secs(1) {
+            return Some("overdue_after must be at least 1s");
         }
         if self.quarantine_after == 0 {
             return Some("quarantine_after must be at least 1");

@@ -114,10 +114,12 @@ impl Distributed {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Starts what the engine does by itself: removing what is past its retention, and watching over its own tasks.
+    /// Starts what the engine does by itself: removing what is past its retention, moving what is overdue, and watching over its own tasks.
     pub fn start(&self, tasks: &Tasks) {
         let (engine, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn("event-retention", async move { engine.tend(&shutdown).await });
+        let (engine, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn("overdue-sweep", async move { engine.sweep(&shutdown).await });
         let Some(mut failures) = self.shared.failures.lock().take() else { return };
         let shutdown = tasks.shutdown();
         tasks.spawn("distributed-engine", async move {

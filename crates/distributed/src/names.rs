@@ -3,6 +3,7 @@
 //! All begin with the configured prefix. Ids in subjects are those that have no dot, space or wildcard in them; what may
 //! have, such as an event's id, is hashed.
 
+use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DueReason;
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
 use fanfare_core::ports::config_store::Group;
@@ -62,7 +63,8 @@ impl Names {
         let mut tokens = subject.strip_prefix(self.lower.as_str())?.strip_prefix('.')?.split('.');
         match tokens.next()? {
             "ready" => tokens.next()?.parse().ok(),
-            "gated" | "due" => tokens.nth(1)?.parse().ok(),
+            "gated" => tokens.nth(1)?.parse().ok(),
+            "due" => tokens.nth(3)?.parse().ok(),
             _ => None,
         }
     }
@@ -154,13 +156,32 @@ impl Names {
     }
 
     /// The subject of a schedule. No two hops share one: a schedule replaces what stands on its subject.
-    pub(crate) fn due(&self, reason: DueReason, webhook: WebhookId, delivery: DeliveryId, hop: Hop) -> String {
-        format!("{}.due.{}.{webhook}.{delivery}.{hop}", self.lower, reason_name(reason))
+    /// It says in which hour and minute it falls due, so that those that are overdue are found.
+    pub(crate) fn due(
+        &self,
+        reason: DueReason,
+        at: Timestamp,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        hop: Hop,
+    ) -> String {
+        let (reason, hour, minute) = (reason_name(reason), due_hour(at), due_minute(at));
+        format!("{}.due.{reason}.{hour}.{minute}.{webhook}.{delivery}.{hop}", self.lower)
+    }
+
+    /// The pattern of everything that falls due in an hour.
+    pub(crate) fn due_in_hour(&self, hour: u64) -> String {
+        format!("{}.due.*.{hour}.>", self.lower)
+    }
+
+    /// The pattern of everything that falls due in a minute.
+    pub(crate) fn due_in_minute(&self, minute: u64) -> String {
+        format!("{}.due.*.{}.{minute}.>", self.lower, minute / 60)
     }
 
     /// The pattern of a delivery's schedules.
     pub(crate) fn due_anytime(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
-        format!("{}.due.*.{webhook}.{delivery}.*", self.lower)
+        format!("{}.due.*.*.*.{webhook}.{delivery}.*", self.lower)
     }
 
     /// The pattern of everything behind gates.
@@ -196,6 +217,16 @@ impl Names {
 /// The webhook in the subject of something gated.
 pub(crate) fn gated_webhook(subject: &str) -> Option<WebhookId> {
     subject.rsplit('.').next()?.parse().ok()
+}
+
+/// The hour that a time falls into, counted from 1970.
+pub(crate) fn due_hour(at: Timestamp) -> u64 {
+    due_minute(at) / 60
+}
+
+/// The minute that a time falls into, counted from 1970.
+pub(crate) fn due_minute(at: Timestamp) -> u64 {
+    u64::try_from(at.as_seconds() / 60).unwrap_or(0)
 }
 
 fn reason_name(reason: DueReason) -> &'static str {
@@ -254,6 +285,24 @@ mod tests {
         let id = EventId::new("order-1").unwrap();
         let (one, two) = (ProjectId::new("one").unwrap(), ProjectId::new("two").unwrap());
         assert_ne!(names().event(0, &one, &id), names().event(0, &two, &id));
+    }
+
+    #[test]
+    fn a_schedule_is_found_by_its_minute_and_its_hour_and_says_its_webhook() {
+        let (webhook, delivery) = (WebhookId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let at = Timestamp::from_seconds(7_321);
+        let subject = names().due(DueReason::RetryAfter, at, webhook, delivery, Hop(3));
+        assert_eq!((due_hour(at), due_minute(at)), (2, 122));
+        let matches = |pattern: String| {
+            let (pattern, tail) = pattern.strip_suffix('>').map_or((pattern.as_str(), false), |start| (start, true));
+            let wanted: Vec<&str> = pattern.trim_end_matches('.').split('.').collect();
+            let found: Vec<&str> = subject.split('.').collect();
+            (tail || wanted.len() == found.len()) && wanted.iter().zip(&found).all(|(w, f)| *w == "*" || w == f)
+        };
+        assert!(matches(names().due_in_hour(2)) && matches(names().due_in_minute(122)));
+        assert!(!matches(names().due_in_hour(3)) && !matches(names().due_in_minute(121)));
+        assert!(matches(names().due_anytime(webhook, delivery)));
+        assert_eq!(names().webhook_of(&subject), Some(webhook));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod forward;
 mod gates;
 mod lease;
 mod leases;
+pub(crate) mod overdue;
 mod push;
 mod quarantine;
 mod settle;

@@ -88,6 +88,8 @@ pub struct All {
     pub delivery_superseded: IntCounter,
     pub delivery_quarantined: IntCounterVec,
     pub delivery_in_quarantine: IntGauge,
+    pub delivery_overdue: IntGauge,
+    pub delivery_overdue_moved: IntCounter,
     pub dedup_decisions: IntCounterVec,
     pub queue_commit_batch_size: Histogram,
     pub queue_commit_duration: Histogram,
@@ -178,6 +180,14 @@ impl Metrics {
             ),
             delivery_in_quarantine: make
                 .gauge("delivery_in_quarantine", "Deliveries that are in quarantine and wait for an operator."),
+            delivery_overdue: make.gauge(
+                "delivery_overdue",
+                "Deliveries whose schedules had not fired in time and could not be moved, at this process's last sweep.",
+            ),
+            delivery_overdue_moved: make.counter(
+                "delivery_overdue_moved_total",
+                "Deliveries whose schedules had not fired in time, and that this process moved.",
+            ),
             dedup_decisions: make.counters(
                 "dedup_decisions_total",
                 "Claims of deliveries, by the answer.",

@@ -29,7 +29,7 @@ pub(super) fn draft(names: &Names, header: &DeliveryHeader, body: Bytes, place: 
     let ready = names.ready(header.webhook, header.id);
     let draft = match place {
         Place::Due { at, reason } if at > now => {
-            Draft::new(names.due(reason, header.webhook, header.id, header.hop), body).at(at, &ready)
+            Draft::new(names.due(reason, at, header.webhook, header.id, header.hop), body).at(at, &ready)
         }
         Place::Ready | Place::Due { .. } => Draft::new(ready, body),
         Place::Gated { .. } => Draft::new(names.gate(header.webhook), body),

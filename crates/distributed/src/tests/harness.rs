@@ -31,6 +31,12 @@ impl Servers {
         Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
     }
 
+    /// With a store of NATS that holds no more than that.
+    pub(super) async fn small(store_bytes: u64) -> Self {
+        let (nats, redis) = tokio::join!(NatsServer::start_small(store_bytes), RedisServer::start());
+        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
+    }
+
     pub(super) fn config(&self) -> DistributedConfig {
         let mut config = DistributedConfig {
             partitions: 4,

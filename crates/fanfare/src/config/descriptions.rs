@@ -386,6 +386,11 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
         "How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.",
     ),
     (
+        "distributed.overdue_after",
+        "How long past its time a schedule is given before the delivery is moved by this engine, since the server \
+         has not done so: it does not when the store was full at that time. Default 60s, 1s or more.",
+    ),
+    (
         "distributed.quarantine_after",
         "How often a delivery may be leased at one hop, without being settled, before it goes into quarantine. \
          Default 20: a worker that is killed or frozen costs one or a few. 1 or more.",

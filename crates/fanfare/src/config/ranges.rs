@@ -104,6 +104,7 @@ const RANGES: &[(&str, Allowed)] = &[
     ("distributed.journal_max_bytes", whole(0, 1024 * GIB)),
     ("distributed.journal_retention", lasting(MINUTE, YEARS)),
     ("distributed.lease", lasting(SECOND, 10 * MINUTE)),
+    ("distributed.overdue_after", lasting(SECOND, HOUR)),
     ("distributed.quarantine_after", whole(1, 1_000_000)),
     ("distributed.quarantine_retention", lasting(MINUTE, YEARS)),
     ("distributed.quarantine_max_bytes", whole(0, 1024 * GIB)),

@@ -65,7 +65,8 @@ pub async fn what_is_leased_too_often_goes_into_quarantine_and_can_be_put_back<H
     let depth = engine.queue.depth().await.expect("counted");
     assert_eq!((depth.ready, depth.in_flight), (0, 0));
     // It is known all the same, and not pushed again.
-    let again = Push { delivery: delivery(webhook(1), "worn", harness.clock().now()), place: Place::Ready };
+    let known = delivery(webhook(1), "worn", harness.clock().now());
+    let again = Push { delivery: known, place: Place::Ready, repeated: true };
     assert_eq!(engine.queue.push(vec![again], Vec::new()).await.expect("answered"), 0);
 
     harness.crash(engine).await;
