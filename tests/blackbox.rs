@@ -50,6 +50,8 @@ mod order;
 mod projects;
 #[path = "blackbox/publishing.rs"]
 mod publishing;
+#[path = "blackbox/readiness.rs"]
+mod readiness;
 #[path = "blackbox/receivers.rs"]
 mod receivers;
 #[path = "blackbox/rotation.rs"]

@@ -21,7 +21,7 @@ const ROLES: [&str; 4] = ["console", "ingest", "fanout", "delivery"];
 const QUICK: [(&str, &str); 2] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s"), ("FANFARE_DISTRIBUTED_LEASE", "1s")];
 
 /// Waits until what is looked at is as wanted.
-async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let looking = async {
         loop {

@@ -12,9 +12,11 @@ mod error;
 mod events;
 mod follow;
 mod journal;
+mod links;
 mod message;
 mod names;
 mod queue;
+mod sample;
 mod shares;
 mod store;
 mod streams;
@@ -34,6 +36,7 @@ use ulid::Ulid;
 
 pub use config::{DistributedConfig, NatsConfig, RedisConfig};
 pub use error::{ConnectError, Difference, Differences};
+pub use links::Link;
 
 use dedup::Claims;
 use events::Events;
@@ -93,15 +96,15 @@ impl Distributed {
             return Err(ConnectError::Config(refusal));
         }
         let names = Names::new(&config.prefix, config.partitions, config.gate_partitions);
-        let claims = Claims::new(&config.redis)?;
+        let claims = Claims::new(&config.redis, &metrics)?;
         let context = Box::pin(connect::connect(config, &names, &clock)).await?;
         let failures = Failures::new();
         let shared = Shared {
             config: config.clone(),
+            store: Store::new(context, config.publish_window, config.nats.timeout.get(), &names, &metrics),
             names,
             clock,
             instance: Ulid::generate().to_string(),
-            store: Store::new(context, config.publish_window, config.nats.timeout.get()),
             claims,
             metrics,
             events: Events::default(),
@@ -120,6 +123,8 @@ impl Distributed {
         tasks.spawn("event-retention", async move { engine.tend(&shutdown).await });
         let (engine, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn("overdue-sweep", async move { engine.sweep(&shutdown).await });
+        let (engine, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn("stream-sample", async move { engine.sample(&shutdown).await });
         let Some(mut failures) = self.shared.failures.lock().take() else { return };
         let shutdown = tasks.shutdown();
         tasks.spawn("distributed-engine", async move {

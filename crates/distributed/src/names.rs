@@ -69,6 +69,34 @@ impl Names {
         }
     }
 
+    /// Every stream, with what metrics call it.
+    pub(crate) fn streams(&self) -> [(&'static str, String); 7] {
+        [
+            ("events", self.events()),
+            ("deliveries", self.deliveries()),
+            ("gated", self.gated()),
+            ("quarantine", self.quarantined()),
+            ("journal", self.journal()),
+            ("config", self.bucket_stream(Group::Config)),
+            ("state", self.bucket_stream(Group::State)),
+        ]
+    }
+
+    /// What metrics call the stream that a subject belongs to.
+    pub(crate) fn stream_of(&self, subject: &str) -> &'static str {
+        if let Some(key) = subject.strip_prefix("$KV.") {
+            return if key.starts_with(&format!("{}.", self.bucket(Group::Config))) { "config" } else { "state" };
+        }
+        let branch = subject.strip_prefix(self.lower.as_str()).and_then(|rest| rest.split('.').nth(1));
+        match branch.unwrap_or_default() {
+            "accepted" => "events",
+            "gated" => "gated",
+            "quarantine" => "quarantine",
+            "journal" => "journal",
+            _ => "deliveries",
+        }
+    }
+
     pub(crate) fn journal(&self) -> String {
         format!("{}_JOURNAL", self.upper)
     }
@@ -303,6 +331,25 @@ mod tests {
         assert!(!matches(names().due_in_hour(3)) && !matches(names().due_in_minute(121)));
         assert!(matches(names().due_anytime(webhook, delivery)));
         assert_eq!(names().webhook_of(&subject), Some(webhook));
+    }
+
+    #[test]
+    fn every_subject_is_counted_for_its_stream() {
+        let (names, webhook, delivery) = (names(), WebhookId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let (project, id) = (ProjectId::new("shop").unwrap(), EventId::new("order-1").unwrap());
+        let subjects = [
+            ("events", names.event(3, &project, &id)),
+            ("deliveries", names.ready(webhook, delivery)),
+            ("deliveries", names.due(DueReason::Retry, Timestamp::EPOCH, webhook, delivery, Hop(1))),
+            ("gated", names.gate(webhook)),
+            ("quarantine", names.quarantine(webhook, delivery)),
+            ("journal", names.journal_subject()),
+            ("config", names.record(Group::Config, "webhook.x")),
+            ("state", names.key(Group::State, "position.events.1")),
+        ];
+        for (stream, subject) in subjects {
+            assert_eq!(names.stream_of(&subject), stream, "{subject}");
+        }
     }
 
     #[test]

@@ -142,7 +142,11 @@ impl Puller {
     /// Tells what may be handed out from what may not.
     fn sort(&mut self, engine: &Distributed) {
         for taken in self.taken.drain(..) {
-            let reason = match read(&taken) {
+            let read = read(&taken);
+            if read.as_ref().is_ok_and(|read| read.redeliveries > 0) {
+                engine.shared.metrics.nats_redeliveries.with_label_values(&["deliveries"]).inc();
+            }
+            let reason = match read {
                 Ok(read) if read.redeliveries < engine.shared.config.quarantine_after => {
                     self.ready.push(read);
                     continue;

@@ -227,6 +227,9 @@ impl Taken {
         let most = self.gate.engine.shared.config.quarantine_after;
         let (mut good, mut bad) = (Vec::with_capacity(read.len()), Vec::new());
         for ((sequence, redeliveries), stored) in self.copies.iter().zip(read) {
+            if *redeliveries > 0 {
+                self.gate.engine.shared.metrics.nats_redeliveries.with_label_values(&["gated"]).inc();
+            }
             let Some(stored) = stored else {
                 // Discarded by somebody since.
                 self.gate.index.lock().leave(*sequence);
