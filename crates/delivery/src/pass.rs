@@ -55,7 +55,7 @@ pub(crate) enum Way {
 /// Makes one pass.
 pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
     if !work.hold.is_ours(context.clock.monotonic()) {
-        return;
+        return note_lost(&context, &work);
     }
     // Before claiming, since a claim would keep the next owner of the gate from it until it has run out.
     if work.origin == Origin::Gate && context.registry.gate(work.webhook()) == Some(GateReason::Paused) {
@@ -119,6 +119,13 @@ async fn behind_congestion(context: &Context, work: &Work) -> Place {
     }
 }
 
+/// Counts a lease that is found to be over before its renewal found so.
+fn note_lost(context: &Context, work: &Work) {
+    if work.hold.lose() {
+        context.metrics.delivery_leases_lost.inc();
+    }
+}
+
 fn look_up_again(redeliveries: u32) -> Duration {
     LOOK_UP_AGAIN.saturating_mul(1 << redeliveries.min(10)).min(LOOK_UP_AGAIN_MOST)
 }
@@ -169,6 +176,7 @@ async fn send(
     let monotonic = context.clock.monotonic();
     if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
         tracing::warn!(delivery = %header.id, "a delivery is not sent: this process was too slow to keep it");
+        note_lost(context, work);
         // With it goes the claim: whoever has it now need not wait until that has run out.
         context.give_up(work).await;
         return None;

@@ -222,7 +222,7 @@ impl Metrics {
             ),
             delivery_leases_lost: make.counter(
                 "delivery_leases_lost_total",
-                "Leases that had run out, or gone to another worker, when this process renewed them.",
+                "Leases that had run out, or gone to another worker, before this process was done with them.",
             ),
             nats_publishes: make.counters_by_two(
                 "nats_publishes_total",
