@@ -38,6 +38,8 @@ mod crash;
 mod delivery;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/high_water.rs"]
+mod high_water;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
 #[path = "blackbox/lifecycle.rs"]

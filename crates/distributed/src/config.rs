@@ -33,7 +33,8 @@ pub struct DistributedConfig {
     /// How long events that have been fanned out are kept for retries and replays. Default 30d.
     pub event_retention: Span,
     /// How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full store would
-    /// keep schedules from firing. Default 0: no bound.
+    /// keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, journal and quarantine
+    /// it comes to four fifths of the server's store.
     pub delivery_high_water_bytes: u64,
     /// How many bytes the journal may have; the oldest entries go first. Default 4294967296 (4 GiB); 0 for no bound.
     pub journal_max_bytes: u64,

@@ -6,6 +6,7 @@ use fanfare_core::clock::{Monotonic, Timestamp};
 use fanfare_core::ports::StoreResult;
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::position;
 use crate::Distributed;
@@ -20,6 +21,8 @@ const FRESH: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     counted: Mutex<Option<Counted>>,
+    /// There was no room for an event.
+    pub(super) full: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]

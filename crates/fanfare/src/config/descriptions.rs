@@ -370,7 +370,8 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.delivery_high_water_bytes",
         "How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full \
-         store would keep schedules from firing. Default 0: no bound.",
+         store would keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, \
+         journal and quarantine it comes to four fifths of the server's store.",
     ),
     (
         "distributed.journal_max_bytes",
