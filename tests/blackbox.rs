@@ -36,6 +36,8 @@ mod cluster;
 mod crash;
 #[path = "blackbox/delivery.rs"]
 mod delivery;
+#[path = "blackbox/due_together.rs"]
+mod due_together;
 #[path = "blackbox/filters.rs"]
 mod filters;
 #[path = "blackbox/high_water.rs"]
