@@ -38,8 +38,12 @@ mod crash;
 mod delivery;
 #[path = "blackbox/direct.rs"]
 mod direct;
+#[path = "blackbox/due_together.rs"]
+mod due_together;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/high_water.rs"]
+mod high_water;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
 #[path = "blackbox/lifecycle.rs"]
@@ -52,6 +56,8 @@ mod order;
 mod projects;
 #[path = "blackbox/publishing.rs"]
 mod publishing;
+#[path = "blackbox/readiness.rs"]
+mod readiness;
 #[path = "blackbox/receivers.rs"]
 mod receivers;
 #[path = "blackbox/rotation.rs"]

@@ -21,7 +21,7 @@ const ROLES: [&str; 4] = ["console", "ingest", "fanout", "delivery"];
 const QUICK: [(&str, &str); 2] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s"), ("FANFARE_DISTRIBUTED_LEASE", "1s")];
 
 /// Waits until what is looked at is as wanted.
-async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(Duration::from_millis(20));
     let looking = async {
         loop {
@@ -200,13 +200,23 @@ async fn a_worker_frozen_beyond_its_leases_sends_nothing_more_of_them() {
     let requests = receiver.until("every event", |requests| taken(requests).len() == EVENTS).await;
     let taken = taken(&requests);
     let duplicates: usize = taken.values().map(|count| count - 1).sum();
+    // What it had not sent is not its any more: it learns so from its leases, before it claims or sends anything.
+    let lost = wait_for("leases that are known to be lost", async || {
+        let count = zombie.metric("fanfare_delivery_leases_lost_total").await;
+        (count >= 1.0).then_some(count)
+    })
+    .await;
+    // Everything after the freeze is accounted for: one request of the other worker for each event. More would be what had
+    // passed the zombie's last look at its claim, which nothing had here: its lane was full.
+    let sent_by_zombie = receiver.so_far().len() - left_before.len() - EVENTS;
     println!(
-        "frozen beyond its leases: {} requests left before; {superseded} settlements refused at first sight, {} claims \
-         stale, {} busy; {duplicates} duplicates",
+        "frozen beyond its leases: {} requests left before, {sent_by_zombie} after; {superseded} settlements refused at first \
+         sight, {lost} leases lost, {} claims stale, {} busy; {duplicates} duplicates",
         left_before.len(),
         claims(zombie, "stale").await + claims(&other, "stale").await,
         claims(&other, "busy").await,
     );
+    assert_eq!(sent_by_zombie, 0, "the thawed worker sent what was not its any more");
     assert_eq!(duplicates, 0, "what was taken once was sent again");
 }
 
@@ -230,13 +240,16 @@ async fn workers_frozen_under_load_lose_nothing() {
     }
     let accepted = load.stop().await;
     let duplicates = all_taken(&receiver, &accepted, |_| true).await;
-    let mut seen = String::new();
+    let (mut seen, mut recognised) = (String::new(), 0.0);
     for (name, member) in ["first", "second"].into_iter().zip(&members[3..]) {
         let superseded = member.metric("fanfare_delivery_superseded_total").await;
+        let lost = member.metric("fanfare_delivery_leases_lost_total").await;
         let (stale, busy) = (claims(member, "stale").await, claims(member, "busy").await);
-        seen += &format!("; the {name}: {superseded} superseded, {stale} stale, {busy} busy");
+        recognised += superseded + lost + stale + busy;
+        seen += &format!("; the {name}: {superseded} superseded, {lost} leases lost, {stale} stale, {busy} busy");
     }
     println!("4 freezes: {} events accepted, {duplicates} duplicates{seen}", accepted.len());
+    assert!(recognised >= 1.0, "no worker noticed that it had been frozen{seen}");
     // What was answered while its worker was frozen is sent again: not more than a lane has requests.
     assert!(duplicates <= 4 * 32, "{duplicates} duplicates are more than can have been in flight");
 }

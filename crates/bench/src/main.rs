@@ -1,10 +1,12 @@
 //! Measures Fanfare on loopback and prints a table with a verdict: deliveries per second in a closed loop, to one webhook
 //! and to five; latency from acceptance to receipt at a steady rate; processor time for each delivery; peak memory. Beside
-//! it, in the same run, what its HTTP client alone does against the same receiver.
+//! it, in the same run, what its HTTP client alone does against the same receiver. Or, as a scenario of its own, how late
+//! deliveries are that fall due together.
 //!
 //! Sender, receiver and Fanfare share the machine's cores. Everything is bounded by the options, and stops by itself.
 
 mod alone;
+mod due;
 mod options;
 mod process;
 mod receiver;
@@ -14,7 +16,7 @@ mod sender;
 
 use std::process::ExitCode;
 
-use options::Options;
+use options::{Options, Scenario};
 
 /// What went wrong, in words.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -28,15 +30,22 @@ fn main() -> ExitCode {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let done = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(scenario::all(&options)));
-    match done {
-        Ok(results) => {
-            report::print(&options, &results);
-            ExitCode::SUCCESS
-        }
+    let measured = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(measure(&options)));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report::complain(&format!("the bench could not be run: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+async fn measure(options: &Options) -> Result<(), Failure> {
+    // Only this program installs a provider.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match options.scenario {
+        Scenario::Pipeline => report::print(options, &scenario::all(options).await?),
+        Scenario::Due => report::print_due(options, &due::run(options).await?),
+    }
+    Ok(())
 }

@@ -11,6 +11,15 @@ pub(crate) enum Engine {
     Distributed,
 }
 
+/// What is measured of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// Throughput, latency, cost.
+    Pipeline,
+    /// How late deliveries are that fall due together.
+    Due,
+}
+
 /// How long and how much; each bounded.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -24,11 +33,15 @@ pub(crate) struct Options {
     pub(crate) rate: u32,
     /// What is measured.
     pub(crate) engine: Engine,
+    pub(crate) scenario: Scenario,
+    /// How many deliveries fall due within a minute.
+    pub(crate) deliveries: usize,
 }
 
 const USAGE: &str = "\
 usage: cargo xtask bench [--engine embedded|distributed] [--seconds 1..60] [--connections 1..512] [--bytes 64..65536] [--rate 1..5000]
-defaults: 10 seconds a scenario, 64 connections, 300 bytes, 300 events/s";
+       cargo xtask bench --scenario due [--engine embedded|distributed] [--deliveries 100..1000000]
+defaults: 10 seconds a scenario, 64 connections, 300 bytes, 300 events/s; 200000 deliveries due within a minute";
 
 impl Options {
     pub(crate) fn read(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -38,6 +51,8 @@ impl Options {
             bytes: 300,
             rate: 300,
             engine: Engine::Embedded,
+            scenario: Scenario::Pipeline,
+            deliveries: 200_000,
         };
         let mut arguments = arguments;
         while let Some(name) = arguments.next() {
@@ -45,6 +60,8 @@ impl Options {
             match (name.as_str(), text.parse::<usize>().ok()) {
                 ("--engine", None) if text == "embedded" => options.engine = Engine::Embedded,
                 ("--engine", None) if text == "distributed" => options.engine = Engine::Distributed,
+                ("--scenario", None) if text == "due" => options.scenario = Scenario::Due,
+                ("--deliveries", Some(deliveries @ 100..=1_000_000)) => options.deliveries = deliveries,
                 ("--seconds", Some(seconds @ 1..=60)) => options.duration = Duration::from_secs(seconds as u64),
                 ("--connections", Some(connections @ 1..=512)) => options.connections = connections,
                 ("--bytes", Some(bytes @ 64..=65_536)) => options.bytes = bytes,

@@ -35,7 +35,7 @@ pub(crate) struct Fanfare {
 
 /// One of our own child processes.
 #[derive(Debug)]
-struct Member(Child);
+struct Member(Child, &'static str);
 
 impl Drop for Member {
     fn drop(&mut self) {
@@ -81,16 +81,23 @@ impl Fanfare {
         let program = |variable: &str, name: &str| std::env::var_os(variable).unwrap_or_else(|| name.into());
         let mut server = Command::new(program("FANFARE_NATS_SERVER", "nats-server"));
         server.args(["-js", "-a", "127.0.0.1", "-p", &nats.port().to_string(), "-sd"]).arg(dir.join("nats"));
-        self.members.push(Member(server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?));
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        self.members.push(Member(server, "nats-server"));
         let mut server = Command::new(program("FANFARE_REDIS_SERVER", "redis-server"));
         server.args(["--bind", "127.0.0.1", "--port", &redis.port().to_string(), "--save", "", "--appendonly", "yes"]);
         server.arg("--dir").arg(dir);
-        self.members.push(Member(server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?));
+        let server = server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        self.members.push(Member(server, "redis-server"));
         Ok((nats, redis))
     }
 
     /// Starts one process of Fanfare and waits until it is ready.
-    async fn service(&mut self, role: &str, listen: SocketAddr, environment: &[(&str, String)]) -> Result<(), Failure> {
+    async fn service(
+        &mut self,
+        role: &'static str,
+        listen: SocketAddr,
+        environment: &[(&str, String)],
+    ) -> Result<(), Failure> {
         let binary =
             std::env::var_os("FANFARE_BIN").ok_or("FANFARE_BIN does not name the binary; use cargo xtask bench")?;
         let admin = free_address()?;
@@ -112,11 +119,11 @@ impl Fanfare {
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .spawn()?;
-        self.members.push(Member(child));
+        self.members.push(Member(child, role));
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..1500 {
             ticks.tick().await;
-            for Member(child) in &mut self.members {
+            for Member(child, _) in &mut self.members {
                 if let Some(status) = child.try_wait()? {
                     return Err(format!("a process ended with {status} while {role} was to become ready").into());
                 }
@@ -143,12 +150,18 @@ impl Fanfare {
 
     /// Processor time that all processes together have used so far.
     pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
-        self.members.iter().map(|Member(child)| processor_time(child.id())).sum()
+        self.members.iter().map(|Member(child, _)| processor_time(child.id())).sum()
     }
 
     /// Peak resident memory of all processes together, in bytes: the sum of each one's peak.
     pub(crate) fn peak_memory(&self) -> Result<u64, Failure> {
-        self.members.iter().map(|Member(child)| peak_memory(child.id())).sum()
+        self.members.iter().map(|Member(child, _)| peak_memory(child.id())).sum()
+    }
+
+    /// Peak resident memory of one of them, in bytes; `None` if it is not there.
+    pub(crate) fn peak_memory_of(&self, name: &str) -> Result<Option<u64>, Failure> {
+        let found = self.members.iter().find(|Member(_, found)| *found == name);
+        found.map(|Member(child, _)| peak_memory(child.id())).transpose()
     }
 
     /// The size of all that is kept, in bytes.

@@ -98,7 +98,8 @@ async fn receive(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Response
     Ok(Response::new(Empty::new()))
 }
 
-fn number(body: &[u8]) -> Option<usize> {
+/// The number that an event's data begins with.
+pub(crate) fn number(body: &[u8]) -> Option<usize> {
     let digits = body.strip_prefix(b"{\"n\":")?;
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()

@@ -1,6 +1,7 @@
 //! What the bench prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
 
+use crate::due::Due;
 use crate::options::{Engine, Options};
 use crate::scenario::{Results, Throughput};
 
@@ -51,6 +52,25 @@ pub(crate) fn print(options: &Options, results: &Results) {
     }
     let memory = results.one.peak_memory.max(results.five.peak_memory).max(latency.peak_memory);
     verdict("peak memory", memory <= 150 * 1024 * 1024, "150 MB");
+}
+
+/// Prints what came of deliveries that fell due together.
+pub(crate) fn print_due(options: &Options, due: &Due) {
+    println!(
+        "{:?} engine: {} deliveries due within a minute, at the second that the receiver named",
+        options.engine, due.deliveries
+    );
+    println!("{:<28} {:>10} {:>10} {:>10}", "", "p50", "p99", "most");
+    let [middle, high, most] = due.late.map(millis);
+    println!("{:<28} {middle:>10} {high:>10} {most:>10}", "late by");
+    println!("{:<28} {:>10}", "due after the minute", due.after_window);
+    println!("{:<28} {:>10}", "duplicates", due.duplicates);
+    if let Some(memory) = due.nats_memory {
+        println!("{:<28} {:>10}", "peak memory, nats-server", mib(memory));
+    }
+    println!("{:<28} {:>10}", "peak memory, all processes", mib(due.peak_memory));
+    println!("\nverdicts");
+    verdict("p99 late", due.late[1] < 2_000_000, "under 2 s");
 }
 
 fn row(scenario: &Throughput) {

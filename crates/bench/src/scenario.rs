@@ -43,8 +43,6 @@ const DRAIN: Duration = Duration::from_secs(120);
 
 /// Runs all scenarios.
 pub(crate) async fn all(options: &Options) -> Result<Results, Failure> {
-    // Only this program installs a provider.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let receiver = Receiver::start().await?;
     let half = options.duration / 2;
     // Half before and half after, so that a machine that changes its speed shows in both.

@@ -99,6 +99,37 @@ pub(crate) async fn closed_loop(
     Ok(all)
 }
 
+/// Publishes so many events, as fast as they are taken.
+pub(crate) async fn all_of(api: SocketAddr, connections: usize, bytes: usize, events: usize) -> Result<(), Failure> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut senders = tokio::task::JoinSet::new();
+    for _ in 0..connections {
+        let next = Arc::clone(&next);
+        senders.spawn(async move {
+            let mut connection = Connection::open(api).await?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= events {
+                    return Ok::<(), Failure>(());
+                }
+                loop {
+                    match connection.publish(event(number, bytes)).await? {
+                        StatusCode::ACCEPTED => break,
+                        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                        other => return Err(format!("an event was answered {other}").into()),
+                    }
+                }
+            }
+        });
+    }
+    while let Some(done) = senders.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
 /// Publishes at a steady rate, whether or not earlier events have been answered.
 pub(crate) async fn open_loop(
     api: SocketAddr,

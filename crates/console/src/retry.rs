@@ -1,4 +1,5 @@
-//! `POST /v1/deliveries/{id}/retry`: a delivery that has ended goes again as a new run; one that waits is brought forward.
+//! `POST /v1/deliveries/{id}/retry`: a delivery that has ended goes again as a new run; one that waits, or is in quarantine, is
+//! brought forward. What is in quarantine and cannot be read goes again as a new run, with the event's data.
 //!
 //! The receiver's idempotency key is the same either way. With a header `Idempotency-Key` the new run's id is derived from
 //! it, so that a request sent twice asks for one run.
@@ -47,8 +48,12 @@ pub(crate) async fn retry(
     let webhook = api.webhook(project, &row.webhook.to_string()).await.map_err(webhook_deleted)?.webhook.id;
     let retried = match row.status {
         DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => {
-            bring_forward(&api, webhook, row.id).await?
+            bring_forward(&api, webhook, row.id).await?.ok_or_else(just_ended)?
         }
+        DeliveryStatus::Quarantined => match bring_forward(&api, webhook, row.id).await? {
+            Some(retried) => retried,
+            None => again(&api, project, &row, run_id(&api, row.id, &headers)?).await?,
+        },
         DeliveryStatus::Delivered | DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded => {
             let run = run_id(&api, row.id, &headers)?;
             again(&api, project, &row, run).await?
@@ -64,7 +69,8 @@ async fn find(api: &Api, project: &ProjectId, id: DeliveryId) -> Result<Option<D
 }
 
 /// What has not ended is not run twice: it goes now, where it may. Ready and in flight already is as good as done.
-async fn bring_forward(api: &Api, webhook: WebhookId, delivery: DeliveryId) -> Result<Retried, Problem> {
+/// `None`: the queue has nothing that could go.
+async fn bring_forward(api: &Api, webhook: WebhookId, delivery: DeliveryId) -> Result<Option<Retried>, Problem> {
     let brought = api.console.queue.bring_forward(webhook, delivery, api.clock.now()).await;
     let status = match brought.map_err(|error| Problem::unavailable(&error))? {
         BringForward::Ready(_) | BringForward::AlreadyReady => DeliveryStatus::Pending,
@@ -73,9 +79,9 @@ async fn bring_forward(api: &Api, webhook: WebhookId, delivery: DeliveryId) -> R
             // Its turn comes in order of arrival, without anybody's doing.
             Some(GateReason::Releasing | GateReason::Congested) | None => DeliveryStatus::Gated,
         },
-        BringForward::Gone => return Err(just_ended()),
+        BringForward::Gone => return Ok(None),
     };
-    Ok(Retried { delivery_id: delivery, status })
+    Ok(Some(Retried { delivery_id: delivery, status }))
 }
 
 /// A new run of a delivery that has ended: pushed and journalled in one call, which a crash leaves undone or whole. While the

@@ -104,6 +104,29 @@ pub enum End {
     Discarded,
 }
 
+/// Why a delivery was taken out of the queue, to wait for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantineReason {
+    /// It was leased again and again and never settled: whoever works on it may die of it.
+    LeasedTooOften,
+    /// What is stored of it cannot be read.
+    Unreadable,
+}
+
+impl QuarantineReason {
+    /// All of them.
+    pub const ALL: [QuarantineReason; 2] = [QuarantineReason::LeasedTooOften, QuarantineReason::Unreadable];
+
+    /// Its name in metrics, logs and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            QuarantineReason::LeasedTooOften => "leased_too_often",
+            QuarantineReason::Unreadable => "unreadable",
+        }
+    }
+}
+
 /// What comes next for a delivery that a worker holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "next", rename_all = "snake_case")]
@@ -146,6 +169,8 @@ pub enum DeliveryStatus {
     Expired,
     /// See [`End::Discarded`].
     Discarded,
+    /// Taken out of the queue until an operator retries it: see [`QuarantineReason`].
+    Quarantined,
 }
 
 impl From<Place> for DeliveryStatus {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attempt::Attempt;
 use crate::clock::Timestamp;
-use crate::delivery::{DeliveryHeader, Next, Place};
+use crate::delivery::{DeliveryHeader, Next, Place, QuarantineReason};
 use crate::event::EventHeader;
 use crate::health::Health;
 use crate::ids::{DeliveryId, Hop, ProjectId, WebhookId};
@@ -27,6 +27,8 @@ pub enum JournalEntry {
     Settled(Settled),
     /// A waiting delivery was brought forward by a retry request: it is ready, at this hop.
     BroughtForward(BroughtForward),
+    /// A delivery was taken out of the queue: it is in quarantine.
+    Quarantined(Quarantined),
     /// A webhook was deleted: its open deliveries are discarded.
     WebhookDeleted(WebhookDeleted),
     /// A webhook's health record changed.
@@ -96,6 +98,19 @@ pub struct BroughtForward {
     pub delivery: DeliveryId,
     /// Its hop from now on.
     pub hop: Hop,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::Quarantined`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The delivery. Nothing more is said of it: of one that cannot be read nothing more may be known.
+    pub delivery: DeliveryId,
+    /// Its hop from now on.
+    pub hop: Hop,
+    /// Why.
+    pub reason: QuarantineReason,
     /// When.
     pub at: Timestamp,
 }

@@ -106,6 +106,14 @@ impl Hold {
     }
 }
 
+impl Hold {
+    /// Notes that the lease is not ours any more; answers whether that is news.
+    pub(crate) fn lose(&self) -> bool {
+        let mut table = self.held.table.lock();
+        table.leases.get_mut(&self.token).is_some_and(|entry| !std::mem::replace(&mut entry.lost, true))
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let mut table = self.held.table.lock();

@@ -29,8 +29,11 @@ use crate::decide::{self, Attempted};
 use crate::settle::settle;
 use crate::{claim, health};
 
-/// How long a delivery whose webhook cannot be looked up is kept before it is given back.
+/// How long a delivery whose webhook cannot be looked up is kept before it is given back, the first time.
 const LOOK_UP_AGAIN: Duration = Duration::from_millis(500);
+/// The most that this grows to, doubling each time. What is given back too often goes into quarantine, and a store that is
+/// away for some minutes is not the delivery's fault.
+const LOOK_UP_AGAIN_MOST: Duration = Duration::from_secs(60);
 
 /// How long a delivery is put off for which no gate could be raised.
 const PUT_OFF: Duration = Duration::from_secs(1);
@@ -52,7 +55,7 @@ pub(crate) enum Way {
 /// Makes one pass.
 pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
     if !work.hold.is_ours(context.clock.monotonic()) {
-        return;
+        return note_lost(&context, &work);
     }
     // Before claiming, since a claim would keep the next owner of the gate from it until it has run out.
     if work.origin == Origin::Gate && context.registry.gate(work.webhook()) == Some(GateReason::Paused) {
@@ -74,7 +77,7 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
             // would be leased and asked about again without a pause.
             tokio::select! {
                 () = context.shutdown.cancelled() => {}
-                () = context.clock.sleep(LOOK_UP_AGAIN) => {}
+                () = context.clock.sleep(look_up_again(work.lease.redeliveries)) => {}
             }
             return context.give_back(work).await;
         }
@@ -114,6 +117,17 @@ async fn behind_congestion(context: &Context, work: &Work) -> Place {
             Place::Due { at: expiry.map_or(at, |expiry| expiry.min(at)), reason: DueReason::Congested }
         }
     }
+}
+
+/// Counts a lease that is found to be over before its renewal found so.
+fn note_lost(context: &Context, work: &Work) {
+    if work.hold.lose() {
+        context.metrics.delivery_leases_lost.inc();
+    }
+}
+
+fn look_up_again(redeliveries: u32) -> Duration {
+    LOOK_UP_AGAIN.saturating_mul(1 << redeliveries.min(10)).min(LOOK_UP_AGAIN_MOST)
 }
 
 /// The webhook, if there still is one. The registry may not have heard yet of one that fan-out knows already, so a missing
@@ -162,6 +176,7 @@ async fn send(
     let monotonic = context.clock.monotonic();
     if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
         tracing::warn!(delivery = %header.id, "a delivery is not sent: this process was too slow to keep it");
+        note_lost(context, work);
         // With it goes the claim: whoever has it now need not wait until that has run out.
         context.give_up(work).await;
         return None;

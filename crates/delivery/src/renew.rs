@@ -38,6 +38,7 @@ async fn renew(context: &Context) {
     for tokens in tokens.chunks(BATCH) {
         match context.queue.renew(tokens).await {
             Ok(lost) => {
+                context.metrics.delivery_leases_lost.inc_by(lost.len() as u64);
                 for (token, webhook) in context.held.renewed(tokens, &lost, asked) {
                     let dropped = context.lanes.lock().take_waiting(webhook, |work| work.lease.token == token);
                     tracing::info!(%webhook, waiting = !dropped.is_empty(), "a lease was lost to another worker");

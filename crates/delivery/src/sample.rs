@@ -27,6 +27,7 @@ fn show(context: &Context, depth: &QueueDepth) {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let metrics = &context.metrics;
     metrics.delivery_ready.set(count(depth.ready));
+    metrics.delivery_in_quarantine.set(count(depth.quarantined));
     metrics.delivery_gated.set(count(depth.gated));
     metrics.delivery_due.with_label_values(&["retry"]).set(count(depth.due_retry));
     metrics.delivery_due.with_label_values(&["retry_after"]).set(count(depth.due_retry_after));

@@ -33,7 +33,8 @@ pub struct DistributedConfig {
     /// How long events that have been fanned out are kept for retries and replays. Default 30d.
     pub event_retention: Span,
     /// How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full store would
-    /// keep schedules from firing. Default 0: no bound.
+    /// keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, journal and quarantine
+    /// it comes to four fifths of the server's store.
     pub delivery_high_water_bytes: u64,
     /// How many bytes the journal may have; the oldest entries go first. Default 2147483648 (2 GiB); 0 for no bound.
     pub journal_max_bytes: u64,
@@ -52,6 +53,16 @@ pub struct DistributedConfig {
     pub rejected_retention: Span,
     /// How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.
     pub lease: Span,
+    /// How long past its time a schedule is given before the delivery is moved by this engine, since the server has not done
+    /// so: it does not when the store was full at that time. Default 60s, 1s or more.
+    pub overdue_after: Span,
+    /// How often a delivery may be leased at one hop, without being settled, before it goes into quarantine. Default 20: a
+    /// worker that is killed or frozen costs one or a few. 1 or more.
+    pub quarantine_after: u32,
+    /// How long what is in quarantine is kept there. Default 30d.
+    pub quarantine_retention: Span,
+    /// How many bytes there may be in quarantine; the oldest go first. Default 1073741824 (1 GiB); 0 for no bound.
+    pub quarantine_max_bytes: u64,
     /// How many deliveries may be leased at once, over all processes. Default 100000; 1 or more.
     pub max_leased: u32,
     /// Into how many partitions events are divided, 1 to 512. Default 16: that many fan-outs can share the work. It must
@@ -92,6 +103,10 @@ impl Default for DistributedConfig {
             rejected_max_bytes: 256 * 1024 * 1024,
             rejected_retention: Span::from_secs(7 * 24 * 60 * 60),
             lease: Span::from_secs(10),
+            overdue_after: Span::from_secs(60),
+            quarantine_after: 20,
+            quarantine_retention: Span::from_secs(30 * 24 * 60 * 60),
+            quarantine_max_bytes: 1024 * 1024 * 1024,
             max_leased: 100_000,
             partitions: 16,
             gate_partitions: 64,
@@ -212,6 +227,12 @@ impl DistributedConfig {
             .any(|window| window.get() < Duration::from_secs(1))
         {
             return Some("duplicate windows must be at least 1s");
+        }
+        if self.overdue_after.get() < Duration::from_secs(1) {
+            return Some("overdue_after must be at least 1s");
+        }
+        if self.quarantine_after == 0 {
+            return Some("quarantine_after must be at least 1");
         }
         if self.max_leased == 0 || self.publish_window == 0 {
             return Some("max_leased and publish_window must be at least 1");

@@ -11,6 +11,7 @@ use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
 use fanfare_core::ports::dedup::{Claim, Dedup, Standing};
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
+use fanfare_telemetry::Metrics;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, Script, ScriptInvocation, TlsCertificates};
 
@@ -27,11 +28,12 @@ pub(crate) struct Claims {
     release: Script,
     complete: Script,
     give_up: Script,
+    metrics: Metrics,
 }
 
 impl Claims {
     /// Connects when it is first needed, and again whenever the connection is lost.
-    pub(crate) fn new(config: &RedisConfig) -> Result<Self, ConnectError> {
+    pub(crate) fn new(config: &RedisConfig, metrics: &Metrics) -> Result<Self, ConnectError> {
         let refused = |source: RedisError| ConnectError::Options { server: "Redis", source: Box::new(source) };
         let client = if config.ca_file.is_empty() {
             Client::open(config.url.as_str()).map_err(refused)?
@@ -55,25 +57,44 @@ impl Claims {
             release: Script::new(include_str!("dedup/release.lua")),
             complete: Script::new(include_str!("dedup/complete.lua")),
             give_up: Script::new(include_str!("dedup/give_up.lua")),
+            metrics: metrics.clone(),
         })
     }
 
-    async fn run<T: redis::FromRedisValue>(&self, doing: &'static str, call: &ScriptInvocation<'_>) -> StoreResult<T> {
+    async fn run<T: redis::FromRedisValue>(&self, doing: Doing, call: &ScriptInvocation<'_>) -> StoreResult<T> {
         let mut connection = self.connection.clone();
-        bounded(doing, self.timeout, call.invoke_async(&mut connection)).await
+        self.bounded(doing, call.invoke_async(&mut connection)).await
+    }
+
+    /// Whether it answers.
+    pub(crate) async fn ping(&self) -> StoreResult<()> {
+        let mut connection = self.connection.clone();
+        let command = redis::cmd("PING");
+        let asked = command.query_async::<String>(&mut connection);
+        self.bounded(Doing { what: "ask whether Redis answers", operation: "ping" }, asked).await.map(|_| ())
+    }
+
+    /// Whatever the connection does, an answer or an error within twice the time of one operation: one attempt, one repetition.
+    async fn bounded<T>(&self, doing: Doing, asking: impl Future<Output = Result<T, RedisError>>) -> StoreResult<T> {
+        let timer = self.metrics.redis_operation_duration.with_label_values(&[doing.operation]).start_timer();
+        let answer = tokio::time::timeout(2 * self.timeout, asking).await;
+        drop(timer);
+        let answer = match answer {
+            Ok(answer) => answer.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, doing.what, error)),
+            Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, doing.what, elapsed)),
+        };
+        if answer.is_err() {
+            self.metrics.redis_failures.with_label_values(&[doing.operation]).inc();
+        }
+        answer
     }
 }
 
-/// Whatever the connection does, an answer or an error within twice the time of one operation: one attempt, one repetition.
-async fn bounded<T>(
-    doing: &'static str,
-    timeout: Duration,
-    asking: impl Future<Output = Result<T, RedisError>>,
-) -> StoreResult<T> {
-    match tokio::time::timeout(2 * timeout, asking).await {
-        Ok(answer) => answer.map_err(|error| StoreError::new(StoreErrorKind::Unavailable, doing, error)),
-        Err(elapsed) => Err(StoreError::new(StoreErrorKind::Unavailable, doing, elapsed)),
-    }
+/// What is being done: in words, and as metrics call it.
+#[derive(Clone, Copy)]
+pub(crate) struct Doing {
+    what: &'static str,
+    operation: &'static str,
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -108,7 +129,7 @@ impl Dedup for Distributed {
             .arg(millis(ttl))
             .arg(millis(shared.config.live_retention.get().max(ttl)))
             .arg(&shared.instance);
-        let answer: Vec<String> = claims.run(DOING, &call).await?;
+        let answer: Vec<String> = claims.run(Doing { what: DOING, operation: "claim" }, &call).await?;
         match answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["done", end] => Ok(Claim::Done(end_of(DOING, end)?)),
             ["stale"] => Ok(Claim::Stale),
@@ -127,7 +148,7 @@ impl Dedup for Distributed {
         let claims = &self.shared.claims;
         let mut call = claims.complete.prepare_invoke();
         call.key(self.shared.names.redis_key(delivery)).arg(end_name(end)).arg(millis(keep));
-        claims.run::<i64>("mark a delivery as ended", &call).await.map(|_| ())
+        claims.run::<i64>(Doing { what: "mark a delivery as ended", operation: "complete" }, &call).await.map(|_| ())
     }
 
     async fn standing(&self, deliveries: &[DeliveryId]) -> StoreResult<Vec<Standing>> {
@@ -141,12 +162,8 @@ impl Dedup for Distributed {
                 command.arg(self.shared.names.redis_key(*delivery)).arg("done").arg("low");
                 let mut connection = claims.connection.clone();
                 async move {
-                    bounded(
-                        DOING,
-                        claims.timeout,
-                        command.query_async::<(Option<String>, Option<u32>)>(&mut connection),
-                    )
-                    .await
+                    let asked = command.query_async::<(Option<String>, Option<u32>)>(&mut connection);
+                    claims.bounded(Doing { what: DOING, operation: "standing" }, asked).await
                 }
             });
             for known in futures_util::future::try_join_all(asked).await? {
@@ -169,7 +186,7 @@ impl Distributed {
         call.key(self.shared.names.redis_key(delivery))
             .arg(lowest.0)
             .arg(millis(self.shared.config.live_retention.get()));
-        claims.run::<i64>(doing, &call).await.map(|_| ())
+        claims.run::<i64>(Doing { what: doing, operation: "raise" }, &call).await.map(|_| ())
     }
 
     /// Ends this process's claim at a hop, so that the next holder does not have to wait until it runs out.
@@ -177,6 +194,6 @@ impl Distributed {
         let claims = &self.shared.claims;
         let mut call = claims.give_up.prepare_invoke();
         call.key(self.shared.names.redis_key(delivery)).arg(hop.0).arg(&self.shared.instance);
-        claims.run::<i64>("give a claim up", &call).await.map(|_| ())
+        claims.run::<i64>(Doing { what: "give a claim up", operation: "give_up" }, &call).await.map(|_| ())
     }
 }

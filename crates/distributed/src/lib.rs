@@ -13,9 +13,11 @@ mod events;
 mod follow;
 mod intake;
 mod journal;
+mod links;
 mod message;
 mod names;
 mod queue;
+mod sample;
 mod shares;
 mod store;
 mod streams;
@@ -29,11 +31,13 @@ use std::time::Duration;
 use fanfare_core::clock::Clock;
 use fanfare_runtime::tasks::Failures;
 use fanfare_runtime::{TaskFailure, Tasks};
+use fanfare_telemetry::Metrics;
 use parking_lot::Mutex;
 use ulid::Ulid;
 
 pub use config::{DistributedConfig, NatsConfig, RedisConfig};
 pub use error::{ConnectError, Difference, Differences};
+pub use links::Link;
 
 use dedup::Claims;
 use events::Events;
@@ -59,6 +63,7 @@ pub(crate) struct Shared {
     instance: String,
     store: Store,
     claims: Claims,
+    metrics: Metrics,
     events: Events,
     queue: Queue,
     /// What the engine runs for those who hold partitions.
@@ -83,21 +88,26 @@ impl Distributed {
     /// # Errors
     /// When waiting cannot help: a server that is too old or refuses, options that make no sense, streams that are not as
     /// configured.
-    pub async fn connect(config: &DistributedConfig, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+    pub async fn connect(
+        config: &DistributedConfig,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, ConnectError> {
         if let Some(refusal) = config.refusal() {
             return Err(ConnectError::Config(refusal));
         }
         let names = Names::new(&config.prefix, config.partitions, config.gate_partitions);
-        let claims = Claims::new(&config.redis)?;
+        let claims = Claims::new(&config.redis, &metrics)?;
         let context = Box::pin(connect::connect(config, &names, &clock)).await?;
         let failures = Failures::new();
         let shared = Shared {
             config: config.clone(),
+            store: Store::new(context, config.publish_window, config.nats.timeout.get(), &names, &metrics),
             names,
             clock,
             instance: Ulid::generate().to_string(),
-            store: Store::new(context, config.publish_window, config.nats.timeout.get()),
             claims,
+            metrics,
             events: Events::default(),
             queue: Queue::default(),
             tasks: failures.group(),
@@ -108,10 +118,14 @@ impl Distributed {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Starts what the engine does by itself: removing what is past its retention, and watching over its own tasks.
+    /// Starts what the engine does by itself: removing what is past its retention, moving what is overdue, and watching over its own tasks.
     pub fn start(&self, tasks: &Tasks) {
         let (engine, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn("event-retention", async move { engine.tend(&shutdown).await });
+        let (engine, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn("overdue-sweep", async move { engine.sweep(&shutdown).await });
+        let (engine, shutdown) = (self.clone(), tasks.shutdown());
+        tasks.spawn("stream-sample", async move { engine.sample(&shutdown).await });
         let Some(mut failures) = self.shared.failures.lock().take() else { return };
         let shutdown = tasks.shutdown();
         tasks.spawn("distributed-engine", async move {

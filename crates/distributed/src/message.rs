@@ -31,6 +31,18 @@ impl Draft {
         Self { subject, payload, headers: HeaderMap::new() }
     }
 
+    /// A message as it was stored, without what the server says or is told.
+    pub(crate) fn copy(subject: String, payload: Bytes, headers: &HeaderMap) -> Self {
+        let mut copied = HeaderMap::new();
+        for (name, values) in headers.iter() {
+            let text: &str = name.as_ref();
+            if !text.to_ascii_lowercase().starts_with("nats-") {
+                values.iter().for_each(|value| copied.append(name.clone(), value.clone()));
+            }
+        }
+        Self { subject, payload, headers: copied }
+    }
+
     /// With a header that says what is known of the body.
     pub(crate) fn describe(self, name: &'static str, known: &impl Serialize) -> Self {
         let json =

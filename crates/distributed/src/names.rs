@@ -3,6 +3,7 @@
 //! All begin with the configured prefix. Ids in subjects are those that have no dot, space or wildcard in them; what may
 //! have, such as an event's id, is hashed.
 
+use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DueReason;
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
 use fanfare_core::ports::config_store::Group;
@@ -35,6 +36,72 @@ impl Names {
 
     pub(crate) fn gated(&self) -> String {
         format!("{}_GATED", self.upper)
+    }
+
+    pub(crate) fn quarantined(&self) -> String {
+        format!("{}_QUARANTINE", self.upper)
+    }
+
+    /// The pattern of everything in quarantine.
+    pub(crate) fn all_quarantined(&self) -> String {
+        format!("{}.quarantine.>", self.lower)
+    }
+
+    /// The pattern of what is in quarantine of one webhook.
+    pub(crate) fn quarantine_of(&self, webhook: WebhookId) -> String {
+        format!("{}.quarantine.{webhook}.*", self.lower)
+    }
+
+    pub(crate) fn quarantine(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
+        format!("{}.quarantine.{webhook}.{delivery}", self.lower)
+    }
+
+    /// The subject of a copy of which not even the delivery is known.
+    pub(crate) fn quarantine_unknown(&self, sequence: u64) -> String {
+        format!("{}.quarantine.unknown.{sequence}", self.lower)
+    }
+
+    /// The webhook in the subject of something ready, due or gated.
+    pub(crate) fn webhook_of(&self, subject: &str) -> Option<WebhookId> {
+        let mut tokens = subject.strip_prefix(self.lower.as_str())?.strip_prefix('.')?.split('.');
+        match tokens.next()? {
+            "ready" => tokens.next()?.parse().ok(),
+            "gated" => tokens.nth(1)?.parse().ok(),
+            "due" => tokens.nth(3)?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Every stream, with what metrics call it.
+    pub(crate) fn streams(&self) -> [(&'static str, String); 9] {
+        [
+            ("intake", self.intake()),
+            ("rejected", self.rejected()),
+            ("events", self.events()),
+            ("deliveries", self.deliveries()),
+            ("gated", self.gated()),
+            ("quarantine", self.quarantined()),
+            ("journal", self.journal()),
+            ("config", self.bucket_stream(Group::Config)),
+            ("state", self.bucket_stream(Group::State)),
+        ]
+    }
+
+    /// What metrics call the stream that a subject belongs to.
+    pub(crate) fn stream_of(&self, subject: &str) -> &'static str {
+        if let Some(key) = subject.strip_prefix("$KV.") {
+            return if key.starts_with(&format!("{}.", self.bucket(Group::Config))) { "config" } else { "state" };
+        }
+        let branch = subject.strip_prefix(self.lower.as_str()).and_then(|rest| rest.split('.').nth(1));
+        match branch.unwrap_or_default() {
+            "accepted" => "events",
+            "events" | "intake" => "intake",
+            "rejected" => "rejected",
+            "gated" => "gated",
+            "quarantine" => "quarantine",
+            "journal" => "journal",
+            _ => "deliveries",
+        }
     }
 
     pub(crate) fn journal(&self) -> String {
@@ -134,13 +201,32 @@ impl Names {
     }
 
     /// The subject of a schedule. No two hops share one: a schedule replaces what stands on its subject.
-    pub(crate) fn due(&self, reason: DueReason, webhook: WebhookId, delivery: DeliveryId, hop: Hop) -> String {
-        format!("{}.due.{}.{webhook}.{delivery}.{hop}", self.lower, reason_name(reason))
+    /// It says in which hour and minute it falls due, so that those that are overdue are found.
+    pub(crate) fn due(
+        &self,
+        reason: DueReason,
+        at: Timestamp,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        hop: Hop,
+    ) -> String {
+        let (reason, hour, minute) = (reason_name(reason), due_hour(at), due_minute(at));
+        format!("{}.due.{reason}.{hour}.{minute}.{webhook}.{delivery}.{hop}", self.lower)
+    }
+
+    /// The pattern of everything that falls due in an hour.
+    pub(crate) fn due_in_hour(&self, hour: u64) -> String {
+        format!("{}.due.*.{hour}.>", self.lower)
+    }
+
+    /// The pattern of everything that falls due in a minute.
+    pub(crate) fn due_in_minute(&self, minute: u64) -> String {
+        format!("{}.due.*.{}.{minute}.>", self.lower, minute / 60)
     }
 
     /// The pattern of a delivery's schedules.
     pub(crate) fn due_anytime(&self, webhook: WebhookId, delivery: DeliveryId) -> String {
-        format!("{}.due.*.{webhook}.{delivery}.*", self.lower)
+        format!("{}.due.*.*.*.{webhook}.{delivery}.*", self.lower)
     }
 
     /// The pattern of everything behind gates.
@@ -219,6 +305,16 @@ pub(crate) fn gated_webhook(subject: &str) -> Option<WebhookId> {
     subject.rsplit('.').next()?.parse().ok()
 }
 
+/// The hour that a time falls into, counted from 1970.
+pub(crate) fn due_hour(at: Timestamp) -> u64 {
+    due_minute(at) / 60
+}
+
+/// The minute that a time falls into, counted from 1970.
+pub(crate) fn due_minute(at: Timestamp) -> u64 {
+    u64::try_from(at.as_seconds() / 60).unwrap_or(0)
+}
+
 fn reason_name(reason: DueReason) -> &'static str {
     match reason {
         DueReason::Retry => "retry",
@@ -283,6 +379,44 @@ mod tests {
         assert_eq!(names().published_as("fanfare.intake.3.shop.x"), Some(("shop", "x")));
         assert_eq!(names().published_as("fanfare.intake.3.shop"), None);
         assert_eq!(names().published_as("fanfare.events.shop.x"), None);
+    }
+
+    #[test]
+    fn a_schedule_is_found_by_its_minute_and_its_hour_and_says_its_webhook() {
+        let (webhook, delivery) = (WebhookId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let at = Timestamp::from_seconds(7_321);
+        let subject = names().due(DueReason::RetryAfter, at, webhook, delivery, Hop(3));
+        assert_eq!((due_hour(at), due_minute(at)), (2, 122));
+        let matches = |pattern: String| {
+            let (pattern, tail) = pattern.strip_suffix('>').map_or((pattern.as_str(), false), |start| (start, true));
+            let wanted: Vec<&str> = pattern.trim_end_matches('.').split('.').collect();
+            let found: Vec<&str> = subject.split('.').collect();
+            (tail || wanted.len() == found.len()) && wanted.iter().zip(&found).all(|(w, f)| *w == "*" || w == f)
+        };
+        assert!(matches(names().due_in_hour(2)) && matches(names().due_in_minute(122)));
+        assert!(!matches(names().due_in_hour(3)) && !matches(names().due_in_minute(121)));
+        assert!(matches(names().due_anytime(webhook, delivery)));
+        assert_eq!(names().webhook_of(&subject), Some(webhook));
+    }
+
+    #[test]
+    fn every_subject_is_counted_for_its_stream() {
+        let (names, webhook, delivery) = (names(), WebhookId::from_bytes([1; 16]), DeliveryId::from_bytes([2; 16]));
+        let (project, id) = (ProjectId::new("shop").unwrap(), EventId::new("order-1").unwrap());
+        let subjects = [
+            ("events", names.event(3, &project, &id)),
+            ("deliveries", names.ready(webhook, delivery)),
+            ("deliveries", names.due(DueReason::Retry, Timestamp::EPOCH, webhook, delivery, Hop(1))),
+            ("rejected", names.rejected_of("shop")),
+            ("gated", names.gate(webhook)),
+            ("quarantine", names.quarantine(webhook, delivery)),
+            ("journal", names.journal_subject()),
+            ("config", names.record(Group::Config, "webhook.x")),
+            ("state", names.key(Group::State, "position.events.1")),
+        ];
+        for (stream, subject) in subjects {
+            assert_eq!(names.stream_of(&subject), stream, "{subject}");
+        }
     }
 
     #[test]

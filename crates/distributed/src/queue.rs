@@ -10,7 +10,9 @@ mod forward;
 mod gates;
 mod lease;
 mod leases;
+pub(crate) mod overdue;
 mod push;
+mod quarantine;
 mod settle;
 
 use async_trait::async_trait;
@@ -114,6 +116,6 @@ impl DeliveryQueue for Distributed {
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {
-        gates::discard(self, webhook).await
+        Ok(gates::discard(self, webhook).await? + quarantine::discard(self, webhook).await?)
     }
 }

@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::context::{Context, PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::context::{Context, PublishAckFuture, PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
 use bytes::Bytes;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::ports::{StoreError, StoreResult};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
+use fanfare_telemetry::Metrics;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use crate::error::{corrupt, nats_error, unavailable};
 use crate::message::Draft;
+use crate::names::Names;
 
 /// The most messages of one call that are on their way at once.
 const CHUNK: usize = 256;
@@ -43,6 +45,8 @@ pub(crate) struct Store {
     window: Arc<Semaphore>,
     chunk: usize,
     timeout: Duration,
+    names: Arc<Names>,
+    metrics: Metrics,
 }
 
 /// What a message that is expected somewhere was answered.
@@ -71,8 +75,26 @@ struct Deleted {
 }
 
 impl Store {
-    pub(crate) fn new(context: Context, window: usize, timeout: Duration) -> Self {
-        Self { context, window: Arc::new(Semaphore::new(window)), chunk: window.min(CHUNK), timeout }
+    pub(crate) fn new(context: Context, window: usize, timeout: Duration, names: &Names, metrics: &Metrics) -> Self {
+        Self {
+            context,
+            window: Arc::new(Semaphore::new(window)),
+            chunk: window.min(CHUNK),
+            timeout,
+            names: Arc::new(names.clone()),
+            metrics: metrics.clone(),
+        }
+    }
+
+    fn count(&self, stream: &'static str, result: &'static str) {
+        self.metrics.nats_publishes.with_label_values(&[stream, result]).inc();
+    }
+
+    /// An error of a publish, counted.
+    fn failed(&self, doing: &'static str, stream: &'static str, error: PublishError) -> StoreError {
+        let error = nats_error(doing, error);
+        self.count(stream, if error.kind == StoreErrorKind::Full { "full" } else { "failed" });
+        error
     }
 
     /// A handle on a stream; nothing is asked of the server.
@@ -89,15 +111,17 @@ impl Store {
             let chunk: Vec<Draft> = drafts.by_ref().take(self.chunk).collect();
             let room = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
             let _room = self.window.acquire_many(room).await.map_err(|error| unavailable(doing, error))?;
-            let mut sent: Vec<PublishAckFuture> = Vec::with_capacity(chunk.len());
+            let mut sent: Vec<(&'static str, PublishAckFuture)> = Vec::with_capacity(chunk.len());
             for draft in chunk {
+                let stream = self.names.stream_of(&draft.subject);
                 let (subject, message) = draft.into_parts();
-                sent.push(
-                    self.context.send_publish(subject, message).await.map_err(|error| publish_error(doing, error))?,
-                );
+                let answer = self.context.send_publish(subject, message).await;
+                sent.push((stream, answer.map_err(|error| self.failed(doing, stream, error))?));
             }
-            for answer in sent {
-                answers.push(answer.await.map_err(|error| publish_error(doing, error))?);
+            for (stream, answer) in sent {
+                let answer = answer.await.map_err(|error| self.failed(doing, stream, error))?;
+                self.count(stream, if answer.duplicate { "duplicate" } else { "stored" });
+                answers.push(answer);
             }
         }
         Ok(answers)
@@ -110,13 +134,20 @@ impl Store {
 
     /// Publishes a message that says what it expects.
     pub(crate) async fn place(&self, doing: &'static str, draft: Draft) -> StoreResult<Placed> {
+        let stream = self.names.stream_of(&draft.subject);
         let (subject, message) = draft.into_parts();
         let _room = self.window.acquire().await.map_err(|error| unavailable(doing, error))?;
-        let sent = self.context.send_publish(subject, message).await.map_err(|error| publish_error(doing, error))?;
-        match sent.await {
-            Ok(answer) => Ok(Placed::At(answer.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(Placed::Conflict),
-            Err(error) => Err(publish_error(doing, error)),
+        let sent = self.context.send_publish(subject, message).await;
+        match sent.map_err(|error| self.failed(doing, stream, error))?.await {
+            Ok(answer) => {
+                self.count(stream, if answer.duplicate { "duplicate" } else { "stored" });
+                Ok(Placed::At(answer.sequence))
+            }
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                self.count(stream, "conflict");
+                Ok(Placed::Conflict)
+            }
+            Err(error) => Err(self.failed(doing, stream, error)),
         }
     }
 
@@ -202,10 +233,6 @@ impl Store {
         let asked = self.context.client().request(subject.to_owned(), Bytes::from_static(what.as_bytes())).await;
         asked.map(|_| ()).map_err(|error| nats_error(doing, error))
     }
-}
-
-fn publish_error(doing: &'static str, error: async_nats::jetstream::context::PublishError) -> StoreError {
-    nats_error(doing, error)
 }
 
 fn stored(doing: &'static str, message: async_nats::jetstream::message::StreamMessage) -> StoreResult<Stored> {

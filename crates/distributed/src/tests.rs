@@ -3,6 +3,7 @@
 mod bounds;
 mod faults;
 mod harness;
+mod overdue;
 mod sharing;
 mod starting;
 mod weather;

@@ -12,6 +12,8 @@ use crate::error::corrupt;
 
 /// The code of a delivery of which only the hop is known: it moved on without a copy in this queue.
 pub(crate) const MOVED: i64 = 20;
+/// The code of a delivery that is in quarantine.
+pub(crate) const QUARANTINED: i64 = 40;
 /// Codes below this one are of deliveries that may be leased from their time on.
 pub(crate) const FIRST_GATED: i64 = 10;
 
@@ -22,6 +24,8 @@ pub(crate) enum Stand {
     Live(Place),
     /// Nothing stands here; lower hops than the row's are stale.
     Moved,
+    /// In quarantine: it stands in the queue, and is not leased.
+    Quarantined,
     /// It is over.
     Ended(End),
 }
@@ -73,6 +77,7 @@ pub(crate) fn stand(doing: &'static str, place: i64, at: i64) -> StoreResult<Sta
         11 => Stand::Live(Place::Gated { reason: GateReason::Releasing }),
         12 => Stand::Live(Place::Gated { reason: GateReason::Congested }),
         MOVED => Stand::Moved,
+        QUARANTINED => Stand::Quarantined,
         30 => Stand::Ended(End::Delivered),
         31 => Stand::Ended(End::Exhausted),
         32 => Stand::Ended(End::Expired),
@@ -102,13 +107,21 @@ macro_rules! standing_columns {
 }
 pub(crate) use standing_columns;
 
-/// Reads a row of the columns above. The outer error is SQLite's, the inner one says that the row makes no sense.
-pub(crate) fn standing(doing: &'static str, row: &Row<'_>) -> rusqlite::Result<StoreResult<Standing>> {
-    let (seq, at, place) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let (hop, attempts): (u32, u32) = (row.get(3)?, row.get(4)?);
-    let header = row.get_ref(5)?.as_blob()?;
-    let body = Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?);
-    Ok(assemble(doing, seq, at, place, Hop(hop), attempts, header, body))
+/// Reads a row of the columns above.
+///
+/// # Errors
+/// `Corrupt` when it makes no sense.
+pub(crate) fn standing(doing: &'static str, row: &Row<'_>) -> StoreResult<Standing> {
+    let read = || -> rusqlite::Result<_> {
+        let (seq, at, place) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let (hop, attempts): (u32, u32) = (row.get(3)?, row.get(4)?);
+        let header = row.get_ref(5)?.as_blob()?;
+        let body = Bytes::copy_from_slice(row.get_ref(6)?.as_blob()?);
+        Ok((seq, at, place, hop, attempts, header, body))
+    };
+    // The row is at hand: what fails here is that a column says what it cannot mean.
+    let (seq, at, place, hop, attempts, header, body) = read().map_err(|error| corrupt(doing, error))?;
+    assemble(doing, seq, at, place, Hop(hop), attempts, header, body)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one for each column, in their order, called from one place")]
@@ -123,7 +136,7 @@ fn assemble(
     body: Bytes,
 ) -> StoreResult<Standing> {
     let Stand::Live(place) = stand(doing, place, at)? else {
-        return Err(corrupt(doing, format!("delivery row {seq} has ended and still has a body")));
+        return Err(corrupt(doing, format!("delivery row {seq} does not stand in the queue and has a body")));
     };
     let mut header: DeliveryHeader = from_json(doing, header)?;
     header.hop = hop;

@@ -35,6 +35,11 @@ pub struct EmbeddedConfig {
     pub event_retention: Span,
     /// How long a delivery that has ended is remembered, so that a late repetition of it is recognised. Default 24h.
     pub done_retention: Span,
+    /// How often a delivery may be leased without being settled before it goes into quarantine. Default 20: a worker that is
+    /// killed or frozen costs one or a few. 1 or more.
+    pub quarantine_after: u32,
+    /// How long what is in quarantine is kept there. Default 30d.
+    pub quarantine_retention: Span,
     /// How often what is past its retention is removed. Default 1s: the journal grows with every settlement, so that
     /// seldom would mean much at once.
     pub maintenance_interval: Span,
@@ -57,6 +62,8 @@ impl Default for EmbeddedConfig {
             wal_bytes: 32 * 1024 * 1024,
             event_retention: Span::from_secs(30 * 24 * 60 * 60),
             done_retention: Span::from_secs(24 * 60 * 60),
+            quarantine_after: 20,
+            quarantine_retention: Span::from_secs(30 * 24 * 60 * 60),
             maintenance_interval: Span::from_secs(1),
             check_on_open: true,
         }
@@ -79,6 +86,9 @@ impl EmbeddedConfig {
         }
         if self.lease.get() < Duration::from_secs(1) {
             return Some("lease must be at least 1s");
+        }
+        if self.quarantine_after == 0 {
+            return Some("quarantine_after must be at least 1");
         }
         if self.maintenance_interval.get().is_zero() {
             return Some("maintenance_interval must be more than 0ms");

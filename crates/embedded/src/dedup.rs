@@ -43,7 +43,7 @@ impl Row {
     fn known(row: Option<&Self>) -> Known {
         match row.map(|row| (row.stand, row.hop)) {
             None => Known::Nothing,
-            Some((Stand::Live(_) | Stand::Moved, hop)) => Known::Live(hop),
+            Some((Stand::Live(_) | Stand::Moved | Stand::Quarantined, hop)) => Known::Live(hop),
             Some((Stand::Ended(end), _)) => Known::Ended(end),
         }
     }
@@ -95,11 +95,13 @@ impl Dedup for Embedded {
                 "mark a delivery as ended",
                 0,
                 move |tx| complete(tx, delivery, end, keep_until.as_millis()),
-                move |left: Option<(Order, Place)>| {
+                move |left: Left| {
                     shared.queue.change(|state| {
                         let leased = state.conclude(delivery).is_some();
-                        if let Some((order, place)) = left.filter(|_| !leased) {
-                            state.leave(order, place);
+                        match left {
+                            Left::Place(order, place) if !leased => state.leave(order, place),
+                            Left::Quarantine => state.leave_quarantine(),
+                            Left::Place(..) | Left::Nowhere => {}
                         }
                     });
                 },
@@ -136,7 +138,7 @@ impl Dedup for Embedded {
 fn release(tx: &mut Tx<'_>, delivery: DeliveryId, hop: Hop, keep_until: i64) -> Result<(), Failed> {
     let lowest = hop.next();
     match Row::find("release a delivery", tx.connection, delivery)? {
-        Some(Row { stand: Stand::Live(_) | Stand::Ended(_), .. }) => {}
+        Some(Row { stand: Stand::Live(_) | Stand::Quarantined | Stand::Ended(_), .. }) => {}
         Some(Row { seq, hop: known, stand: Stand::Moved, .. }) => {
             tx.connection.prepare_cached("UPDATE deliveries SET hop = ?1, at = ?2 WHERE seq = ?3")?.execute((
                 known.max(lowest).0,
@@ -149,22 +151,25 @@ fn release(tx: &mut Tx<'_>, delivery: DeliveryId, hop: Hop, keep_until: i64) -> 
     Ok(())
 }
 
+/// Where a delivery stood that has ended.
+enum Left {
+    Place(Order, Place),
+    Quarantine,
+    Nowhere,
+}
+
 /// Ends a delivery; returns where its row stood, if it stood somewhere.
-fn complete(
-    tx: &mut Tx<'_>,
-    delivery: DeliveryId,
-    end: End,
-    keep_until: i64,
-) -> Result<Option<(Order, Place)>, Failed> {
+fn complete(tx: &mut Tx<'_>, delivery: DeliveryId, end: End, keep_until: i64) -> Result<Left, Failed> {
     let row = Row::find("mark a delivery as ended", tx.connection, delivery)?;
     let (seq, left) = match row {
         None => {
             insert(tx, delivery, Hop(0), end_code(end), keep_until)?;
-            return Ok(None);
+            return Ok(Left::Nowhere);
         }
-        Some(Row { stand: Stand::Ended(_), .. }) => return Ok(None),
-        Some(Row { seq, stand: Stand::Moved, .. }) => (seq, None),
-        Some(Row { seq, at, stand: Stand::Live(place), .. }) => (seq, Some((Order { at, seq }, place))),
+        Some(Row { stand: Stand::Ended(_), .. }) => return Ok(Left::Nowhere),
+        Some(Row { seq, stand: Stand::Moved, .. }) => (seq, Left::Nowhere),
+        Some(Row { seq, stand: Stand::Quarantined, .. }) => (seq, Left::Quarantine),
+        Some(Row { seq, at, stand: Stand::Live(place), .. }) => (seq, Left::Place(Order { at, seq }, place)),
     };
     tx.connection
         .prepare_cached("UPDATE deliveries SET place = ?1, at = ?2, gate = NULL WHERE seq = ?3")?

@@ -62,6 +62,7 @@ struct Shared {
     journal: JournalTail,
     queue: Queue,
     revisions: Revisions,
+    metrics: Metrics,
 }
 
 /// Waits for the writer's thread, then gives up the directory.
@@ -137,6 +138,7 @@ impl Embedded {
             revisions: Revisions::load(&connection).map_err(refused)?,
             clock: Arc::clone(&clock),
             config: config.clone(),
+            metrics: metrics.clone(),
         };
         let readers = Readers::open(&path, config.read_connections)?;
         let (writer, thread) = Writer::start(

@@ -94,6 +94,12 @@ fn forget_events(connection: &Connection, accepted_before: i64) -> rusqlite::Res
 
 /// Deliveries that ended so long ago that nothing of them can come again.
 fn forget_ended(connection: &Connection, now: i64) -> rusqlite::Result<i64> {
+    // What was in quarantine still has its body.
+    let mut bodies = connection.prepare_cached(
+        "DELETE FROM bodies WHERE seq IN (SELECT seq FROM \
+         (SELECT seq, place FROM deliveries WHERE place >= 20 AND at <= ?1 ORDER BY at LIMIT ?2) WHERE place = 40)",
+    )?;
+    bodies.execute((now, STEP))?;
     let mut delete = connection.prepare_cached(
         "DELETE FROM deliveries WHERE seq IN \
          (SELECT seq FROM deliveries WHERE place >= 20 AND at <= ?1 ORDER BY at LIMIT ?2)",

@@ -11,6 +11,7 @@ mod lease;
 mod leases;
 mod move_on;
 mod push;
+mod quarantine;
 mod refill;
 mod settle;
 mod state;
@@ -115,7 +116,10 @@ impl DeliveryQueue for Embedded {
         delivery: DeliveryId,
         now: Timestamp,
     ) -> StoreResult<BringForward> {
-        move_on::bring_forward(self, webhook, delivery, now).await
+        match move_on::bring_forward(self, webhook, delivery, now).await? {
+            BringForward::Gone => quarantine::put_back(self, webhook, delivery, now).await,
+            other => Ok(other),
+        }
     }
 
     async fn depth(&self) -> StoreResult<QueueDepth> {
@@ -141,6 +145,6 @@ impl DeliveryQueue for Embedded {
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {
-        move_on::discard(self, webhook).await
+        Ok(move_on::discard(self, webhook).await? + quarantine::discard(self, webhook).await?)
     }
 }

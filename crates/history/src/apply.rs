@@ -13,13 +13,13 @@ use std::collections::HashMap;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Place};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId};
-use fanfare_core::journal::{BroughtForward, FannedOut, JournalEntry, Pushed, Settled, WebhookDeleted};
+use fanfare_core::journal::{BroughtForward, FannedOut, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted};
 use fanfare_core::ports::journal::JournalPosition;
 use rusqlite::{Transaction, params};
 
 use crate::columns::from_count;
 use crate::standing::Standing;
-use rows::{Made, Touched};
+use rows::{Early, Made, Touched};
 use seqs::{Seqs, Table};
 
 /// The most open deliveries of a deleted webhook that one transaction closes.
@@ -35,7 +35,7 @@ pub(crate) fn apply(
         transaction,
         events: HashMap::new(),
         event_seqs: Seqs::new(transaction, Table::Events)?,
-        any_brought_forward: rows::any_brought_forward(transaction)?,
+        any_early: rows::any_early_move(transaction)?,
         index: HashMap::new(),
         touched: Vec::with_capacity(entries.len()),
     };
@@ -65,6 +65,7 @@ pub(crate) fn happened_at(entry: &JournalEntry) -> Timestamp {
         JournalEntry::Pushed(entry) => entry.at,
         JournalEntry::Settled(entry) => entry.at,
         JournalEntry::BroughtForward(entry) => entry.at,
+        JournalEntry::Quarantined(entry) => entry.at,
         JournalEntry::WebhookDeleted(entry) => entry.at,
         JournalEntry::HealthChanged(entry) => entry.at,
     }
@@ -84,7 +85,7 @@ pub(crate) fn close_some(transaction: &Transaction<'_>) -> rusqlite::Result<bool
         .prepare_cached(
             "UPDATE deliveries SET status = 6, ended_at = ?2, waiting_reason = NULL, next_attempt_at = NULL
              WHERE seq IN (SELECT seq FROM deliveries INDEXED BY deliveries_by_webhook_and_status
-                           WHERE webhook = ?1 AND status IN (0, 1, 2) AND status <> 3 LIMIT ?3)",
+                           WHERE webhook = ?1 AND status IN (0, 1, 2, 7) AND status <> 3 LIMIT ?3)",
         )?
         .execute(params![webhook, at, from_count(CLOSE_STEP as u64)])?;
     if closed < CLOSE_STEP {
@@ -99,8 +100,8 @@ struct Batch<'t, 'e> {
     /// The `seq`s of the events that have rows.
     events: HashMap<(&'e ProjectId, &'e EventId), i64>,
     event_seqs: Seqs,
-    /// Whether a delivery that is first heard of may have been brought forward before.
-    any_brought_forward: bool,
+    /// Whether a delivery that is first heard of may have moved before.
+    any_early: bool,
     /// Where in `touched` a delivery is.
     index: HashMap<DeliveryId, usize>,
     /// In order of their first entry, which is the order in which new ones are shown.
@@ -114,6 +115,7 @@ impl<'e> Batch<'_, 'e> {
             JournalEntry::Pushed(entry) => self.pushed(entry),
             JournalEntry::Settled(entry) => self.settled(entry),
             JournalEntry::BroughtForward(entry) => self.brought_forward(entry),
+            JournalEntry::Quarantined(entry) => self.quarantined(entry),
             JournalEntry::WebhookDeleted(entry) => self.webhook_deleted(entry),
             // A webhook's health is shown from its record; a delivery's place comes with the delivery's own entries.
             JournalEntry::HealthChanged(_) => Ok(()),
@@ -165,8 +167,26 @@ impl<'e> Batch<'_, 'e> {
         match self.known(entry.delivery)? {
             Some(touched) => touched.now.stand(entry.hop, Place::Ready),
             None => {
-                rows::remember_brought_forward(self.transaction, entry)?;
-                self.any_brought_forward = true;
+                rows::remember_move(
+                    self.transaction,
+                    entry.delivery,
+                    &Early { hop: entry.hop, quarantined: None },
+                    entry.at,
+                )?;
+                self.any_early = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Likewise.
+    fn quarantined(&mut self, entry: &'e Quarantined) -> rusqlite::Result<()> {
+        match self.known(entry.delivery)? {
+            Some(touched) => touched.now.quarantine(entry.hop, entry.reason),
+            None => {
+                let early = Early { hop: entry.hop, quarantined: Some(entry.reason) };
+                rows::remember_move(self.transaction, entry.delivery, &early, entry.at)?;
+                self.any_early = true;
             }
         }
         Ok(())
@@ -209,10 +229,13 @@ impl<'e> Batch<'_, 'e> {
     }
 
     fn add(&mut self, id: DeliveryId, made: Made<'e>, mut now: Standing) -> rusqlite::Result<()> {
-        if self.any_brought_forward
-            && let Some(hop) = rows::take_brought_forward(self.transaction, id)?
+        if self.any_early
+            && let Some(early) = rows::take_early_move(self.transaction, id)?
         {
-            now.stand(hop, Place::Ready);
+            match early.quarantined {
+                Some(reason) => now.quarantine(early.hop, reason),
+                None => now.stand(early.hop, Place::Ready),
+            }
         }
         self.index.insert(id, self.touched.len());
         self.touched.push(Touched::new(id, made, now));

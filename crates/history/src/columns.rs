@@ -4,7 +4,7 @@
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::DeliveryStatus;
+use fanfare_core::delivery::{DeliveryStatus, QuarantineReason};
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -41,10 +41,11 @@ pub(crate) fn status_code(status: DeliveryStatus) -> i64 {
         DeliveryStatus::Exhausted => 4,
         DeliveryStatus::Expired => 5,
         DeliveryStatus::Discarded => 6,
+        DeliveryStatus::Quarantined => 7,
     }
 }
 
-const STATUSES: [DeliveryStatus; 7] = [
+const STATUSES: [DeliveryStatus; 8] = [
     DeliveryStatus::Pending,
     DeliveryStatus::Waiting,
     DeliveryStatus::Gated,
@@ -52,10 +53,12 @@ const STATUSES: [DeliveryStatus; 7] = [
     DeliveryStatus::Exhausted,
     DeliveryStatus::Expired,
     DeliveryStatus::Discarded,
+    DeliveryStatus::Quarantined,
 ];
 
 /// The reasons why a delivery waits.
-const WAITING_REASONS: [&str; 5] = ["retry", "retry_after", "congested", "paused", "releasing"];
+const WAITING_REASONS: [&str; 7] =
+    ["retry", "retry_after", "congested", "paused", "releasing", "leased_too_often", "unreadable"];
 
 pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
     let code: i64 = row.get(column)?;
@@ -65,6 +68,12 @@ pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryS
 pub(crate) fn waiting_reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<&'static str>> {
     let Some(name) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
     let known = WAITING_REASONS.into_iter().find(|reason| *reason == name);
+    known.map(Some).ok_or_else(|| unreadable(column, Type::Text))
+}
+
+pub(crate) fn quarantine_reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<QuarantineReason>> {
+    let Some(name) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let known = QuarantineReason::ALL.into_iter().find(|reason| reason.as_str() == name);
     known.map(Some).ok_or_else(|| unreadable(column, Type::Text))
 }
 

@@ -6,7 +6,7 @@
 
 use fanfare_core::attempt::{Attempt, OutcomeClass};
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Place};
+use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Place, QuarantineReason};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::Hop;
 
@@ -63,11 +63,20 @@ impl Standing {
 
     /// It stands in a place since that hop. Of two entries that name one hop the first is right: the queue takes a hop once.
     pub(crate) fn stand(&mut self, hop: Hop, place: Place) {
+        self.go(hop, place.into(), waiting(place));
+    }
+
+    /// It is in quarantine since that hop.
+    pub(crate) fn quarantine(&mut self, hop: Hop, reason: QuarantineReason) {
+        self.go(hop, DeliveryStatus::Quarantined, (Some(reason.as_str()), None));
+    }
+
+    fn go(&mut self, hop: Hop, status: DeliveryStatus, waiting: (Option<&'static str>, Option<Timestamp>)) {
         let newer = hop > self.hop;
         self.hop = self.hop.max(hop);
         if newer && is_open(self.status) {
-            self.status = place.into();
-            (self.waiting_reason, self.next_attempt_at) = waiting(place);
+            self.status = status;
+            (self.waiting_reason, self.next_attempt_at) = waiting;
         }
     }
 
@@ -117,7 +126,7 @@ fn is_open(status: DeliveryStatus) -> bool {
 
 fn finality(status: DeliveryStatus) -> u8 {
     match status {
-        DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => 0,
+        DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated | DeliveryStatus::Quarantined => 0,
         DeliveryStatus::Discarded => 1,
         DeliveryStatus::Delivered | DeliveryStatus::Exhausted | DeliveryStatus::Expired => 2,
     }

@@ -1,7 +1,8 @@
 //! What operators ask a process for: `/metrics`, `/livez`, `/readyz`. Without authentication, so on a listener of its own.
 //!
 //! Alive means that the process answers; nothing else is looked at, since a restart would not mend a broker that is away.
-//! Ready means that every [`Condition`] is met; what it waits for is said in the answer, for whoever looks.
+//! Ready means that every [`Condition`] is met; what it waits for is said in the answer, for whoever looks. So is what it goes on
+//! without.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +53,8 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Condition {
     name: &'static str,
+    /// Whether the process is not ready without it.
+    needed: bool,
     met: Arc<AtomicBool>,
 }
 
@@ -76,7 +79,17 @@ impl Readiness {
     /// Adds a condition, not met yet. Its name completes "waiting for …", such as `the configuration`. To be called while the
     /// process starts: conditions are never removed.
     pub fn condition(&self, name: &'static str) -> Condition {
-        let condition = Condition { name, met: Arc::default() };
+        self.add(name, true)
+    }
+
+    /// Adds something that the process goes on without: while it is not met the process is ready, and says in its answer what
+    /// it is without.
+    pub fn wish(&self, name: &'static str) -> Condition {
+        self.add(name, false)
+    }
+
+    fn add(&self, name: &'static str, needed: bool) -> Condition {
+        let condition = Condition { name, needed, met: Arc::default() };
         self.0.conditions.write().push(condition.clone());
         condition
     }
@@ -94,13 +107,16 @@ impl Readiness {
 
     fn answer(&self) -> Answer {
         if self.0.draining.load(Ordering::Acquire) {
-            return Answer { status: Status::Draining, waiting_for: Vec::new() };
+            return Answer { status: Status::Draining, waiting_for: Vec::new(), without: Vec::new() };
         }
         let conditions = self.0.conditions.read();
-        let unmet = conditions.iter().filter(|condition| !condition.met.load(Ordering::Acquire));
-        let waiting_for: Vec<_> = unmet.map(|condition| condition.name).collect();
+        let unmet = |needed| {
+            let unmet = conditions.iter().filter(|condition| !condition.met.load(Ordering::Acquire));
+            unmet.filter(|condition| condition.needed == needed).map(|condition| condition.name).collect::<Vec<_>>()
+        };
+        let (waiting_for, without) = (unmet(true), unmet(false));
         let status = if waiting_for.is_empty() { Status::Ready } else { Status::Waiting };
-        Answer { status, waiting_for }
+        Answer { status, waiting_for, without }
     }
 }
 
@@ -110,6 +126,8 @@ struct Answer {
     status: Status,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     waiting_for: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    without: Vec<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -158,6 +176,20 @@ mod tests {
         let (status, _, body) = get("/readyz", &readiness).await;
         assert_eq!((status, body.as_str()), (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#));
         assert_eq!(get("/livez", &readiness).await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_is_only_wished_for_is_said_and_not_waited_for() {
+        let readiness = Readiness::new();
+        let (engine, redis) = (readiness.condition("the engine"), readiness.wish("Redis"));
+        let (status, _, body) = get("/readyz", &readiness).await;
+        let both = r#"{"status":"waiting","waiting_for":["the engine"],"without":["Redis"]}"#;
+        assert_eq!((status, body.as_str()), (StatusCode::SERVICE_UNAVAILABLE, both));
+        engine.met();
+        let (status, _, body) = get("/readyz", &readiness).await;
+        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"status":"ready","without":["Redis"]}"#));
+        redis.met();
+        assert_eq!(get("/readyz", &readiness).await.2, r#"{"status":"ready"}"#);
     }
 
     #[tokio::test]

@@ -42,6 +42,8 @@ pub const ATTEMPT_OUTCOMES: [&str; 13] = [
 ];
 /// How a delivery ended; the label `end` of `fanfare_delivery_ended_total`.
 pub const ENDS: [&str; 4] = ["delivered", "exhausted", "expired", "discarded"];
+/// Why a delivery went into quarantine; the label `reason` of `fanfare_delivery_quarantined_total`.
+pub const QUARANTINE_REASONS: [&str; 2] = ["leased_too_often", "unreadable"];
 /// What a claim was answered; the label `decision` of `fanfare_dedup_decisions_total`.
 pub const DEDUP_DECISIONS: [&str; 6] = ["claimed", "taken_over", "busy", "stale", "done", "unavailable"];
 /// Why a delivery is due later; the label `reason` of `fanfare_delivery_due`.
@@ -50,6 +52,18 @@ pub const DUE_REASONS: [&str; 3] = ["retry", "retry_after", "congested"];
 pub const CONNECTIONS: [&str; 2] = ["new", "reused"];
 /// The SQLite databases; the label `database` of `fanfare_sqlite_wal_bytes`.
 pub const DATABASES: [&str; 2] = ["queue", "history"];
+
+/// The streams of the distributed engine; the label `stream` of the metrics that begin with `fanfare_nats_`.
+pub const STREAMS: [&str; 9] =
+    ["intake", "rejected", "events", "deliveries", "gated", "quarantine", "journal", "config", "state"];
+/// What a publish was answered; the label `result` of `fanfare_nats_publishes_total`.
+pub const PUBLISH_RESULTS: [&str; 5] = ["stored", "duplicate", "conflict", "full", "failed"];
+/// The streams whose messages can come again; the label `stream` of `fanfare_nats_redeliveries_total`.
+pub const REDELIVERED: [&str; 2] = ["deliveries", "gated"];
+/// What is shared by partitions; the label `kind` of `fanfare_partitions_held`.
+pub const PARTITIONS: [&str; 3] = ["events", "gates", "intake"];
+/// What Redis is asked to do; the label `operation` of `fanfare_redis_operation_duration_seconds`.
+pub const REDIS_OPERATIONS: [&str; 6] = ["claim", "raise", "complete", "give_up", "standing", "ping"];
 
 /// The metrics of one process. Cloning shares them.
 #[derive(Clone, Debug)]
@@ -86,7 +100,26 @@ pub struct All {
     pub delivery_oldest_ready_age: Gauge,
     pub delivery_connections: IntCounterVec,
     pub delivery_superseded: IntCounter,
+    pub delivery_quarantined: IntCounterVec,
+    pub delivery_in_quarantine: IntGauge,
+    pub delivery_overdue: IntGauge,
+    pub delivery_overdue_moved: IntCounter,
     pub dedup_decisions: IntCounterVec,
+    pub delivery_leases_lost: IntCounter,
+    pub nats_publishes: IntCounterVec,
+    pub nats_redeliveries: IntCounterVec,
+    pub nats_stream_bytes: IntGaugeVec,
+    pub nats_stream_messages: IntGaugeVec,
+    pub nats_store_bytes: IntGauge,
+    pub nats_store_limit_bytes: IntGauge,
+    pub nats_consumer_pending: IntGauge,
+    pub nats_consumer_unacknowledged: IntGauge,
+    pub nats_reconnects: IntCounter,
+    pub events_oldest_unprocessed_age: Gauge,
+    pub partitions_held: IntGaugeVec,
+    pub redis_operation_duration: HistogramVec,
+    pub redis_failures: IntCounterVec,
+    pub redis_reconnects: IntCounter,
     pub queue_commit_batch_size: Histogram,
     pub queue_commit_duration: Histogram,
     pub sqlite_wal_bytes: IntGaugeVec,
@@ -174,12 +207,81 @@ impl Metrics {
                 "delivery_superseded_total",
                 "Settlements that were refused because the lease had been lost to another worker.",
             ),
+            delivery_quarantined: make.counters(
+                "delivery_quarantined_total",
+                "Deliveries that this process put into quarantine, by reason.",
+                "reason",
+                &QUARANTINE_REASONS,
+            ),
+            delivery_in_quarantine: make
+                .gauge("delivery_in_quarantine", "Deliveries that are in quarantine and wait for an operator."),
+            delivery_overdue: make.gauge(
+                "delivery_overdue",
+                "Deliveries whose schedules had not fired in time and could not be moved, at this process's last sweep.",
+            ),
+            delivery_overdue_moved: make.counter(
+                "delivery_overdue_moved_total",
+                "Deliveries whose schedules had not fired in time, and that this process moved.",
+            ),
             dedup_decisions: make.counters(
                 "dedup_decisions_total",
                 "Claims of deliveries, by the answer.",
                 "decision",
                 &DEDUP_DECISIONS,
             ),
+            delivery_leases_lost: make.counter(
+                "delivery_leases_lost_total",
+                "Leases that had run out, or gone to another worker, before this process was done with them.",
+            ),
+            nats_publishes: make.counters_by_two(
+                "nats_publishes_total",
+                "Messages that were published to JetStream, by stream and by what came of it.",
+                ("stream", &STREAMS),
+                ("result", &PUBLISH_RESULTS),
+            ),
+            nats_redeliveries: make.counters(
+                "nats_redeliveries_total",
+                "Messages that were handed to this process after they had been handed out before, by stream.",
+                "stream",
+                &REDELIVERED,
+            ),
+            nats_stream_bytes: make.gauges("nats_stream_bytes", "Bytes in a stream.", "stream", &STREAMS),
+            nats_stream_messages: make.gauges("nats_stream_messages", "Messages in a stream.", "stream", &STREAMS),
+            nats_store_bytes: make
+                .gauge("nats_store_bytes", "Bytes that JetStream keeps on disk for this account, as it says."),
+            nats_store_limit_bytes: make
+                .gauge("nats_store_limit_bytes", "The most that the account may have there; 0 where it has no limit."),
+            nats_consumer_pending: make
+                .gauge("nats_consumer_pending", "Ready deliveries that the workers' consumer has not handed out yet."),
+            nats_consumer_unacknowledged: make.gauge(
+                "nats_consumer_unacknowledged",
+                "Deliveries that the workers' consumer has handed out and that are not acknowledged.",
+            ),
+            nats_reconnects: make.counter("nats_reconnects_total", "How often the connection to NATS was made again."),
+            events_oldest_unprocessed_age: make.float_gauge(
+                "events_oldest_unprocessed_age_seconds",
+                "How long the oldest event that is not fanned out has been in the event log.",
+            ),
+            partitions_held: make.gauges(
+                "partitions_held",
+                "Partitions that this process holds; over all processes, those that have a holder.",
+                "kind",
+                &PARTITIONS,
+            ),
+            redis_operation_duration: make.histograms(
+                "redis_operation_duration_seconds",
+                "How long Redis took to answer, or was waited for.",
+                "operation",
+                &REDIS_OPERATIONS,
+            ),
+            redis_failures: make.counters(
+                "redis_failures_total",
+                "Operations that Redis did not answer, or answered with an error.",
+                "operation",
+                &REDIS_OPERATIONS,
+            ),
+            redis_reconnects: make
+                .counter("redis_reconnects_total", "How often Redis answered again after it had not."),
             queue_commit_batch_size: make.histogram(
                 "queue_commit_batch_size",
                 "Operations in one commit of the embedded queue.",
@@ -253,6 +355,22 @@ impl Maker<'_> {
         let counters = self.registered(IntCounterVec::new(Self::opts(name, help), &[label]));
         for value in values {
             counters.with_label_values(&[value]);
+        }
+        counters
+    }
+
+    fn counters_by_two(
+        &self,
+        name: &str,
+        help: &str,
+        first: (&str, &[&str]),
+        second: (&str, &[&str]),
+    ) -> IntCounterVec {
+        let counters = self.registered(IntCounterVec::new(Self::opts(name, help), &[first.0, second.0]));
+        for one in first.1 {
+            for two in second.1 {
+                counters.with_label_values(&[one, two]);
+            }
         }
         counters
     }

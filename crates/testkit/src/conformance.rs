@@ -14,6 +14,7 @@ pub mod gate_owner;
 pub mod gates;
 pub mod journal;
 pub mod leases;
+pub mod quarantine;
 pub mod queue;
 pub mod settling;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
+use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal};
 
 /// An engine, opened: one process's view of it.
@@ -77,6 +79,9 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// The next settlement does not get past this point: whoever waits for it gets an error or nothing, and the test
     /// crashes the engine next.
     async fn cut_next_settle(&self, engine: &Engine, cut: &'static str);
+
+    /// Makes what is stored of a delivery unreadable, while no engine is open.
+    async fn spoil(&self, webhook: WebhookId, delivery: DeliveryId);
 }
 
 /// Makes one test of each promise for the harness, which is a type in scope.
@@ -132,6 +137,12 @@ macro_rules! conformance_suite {
                 settling_twice_changes_nothing
                 settling_journals_what_the_worker_held
                 settlements_survive_a_crash
+            }
+            quarantine {
+                what_is_leased_too_often_goes_into_quarantine_and_can_be_put_back
+                what_cannot_be_read_goes_into_quarantine_and_holds_nobody_up
+                a_gate_is_not_held_up_by_what_is_leased_too_often
+                discarding_removes_what_is_in_quarantine
             }
             crashes {
                 a_settlement_cut_off_is_wholly_before_or_wholly_after
@@ -218,6 +229,7 @@ mod tests {
             include_str!("conformance/gates.rs"),
             include_str!("conformance/journal.rs"),
             include_str!("conformance/leases.rs"),
+            include_str!("conformance/quarantine.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/settling.rs"),
         ];

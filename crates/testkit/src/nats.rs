@@ -24,16 +24,29 @@ impl NatsServer {
         Self::start_with("").await
     }
 
+    /// Starts it with a store that holds no more than that many bytes.
+    ///
+    /// # Panics
+    /// When it is not there or does not answer.
+    pub async fn start_small(store_bytes: u64) -> Self {
+        Self::begin(&format!("max_file_store: {store_bytes}"), "").await
+    }
+
     /// Starts it with more lines in its configuration file, such as an `authorization` or `tls` block.
     ///
     /// # Panics
     /// When it is not there or does not answer.
     pub async fn start_with(settings: &str) -> Self {
+        Self::begin("", settings).await
+    }
+
+    async fn begin(jetstream: &str, settings: &str) -> Self {
         let arguments = |dir: &Path, address: std::net::SocketAddr| {
             let file = dir.join("nats.conf");
             let store = dir.join("jetstream");
+            let store = store.display();
             let text =
-                format!("listen: \"{address}\"\njetstream {{ store_dir: \"{}\" }}\n{settings}\n", store.display());
+                format!("listen: \"{address}\"\njetstream {{\n store_dir: \"{store}\"\n {jetstream}\n}}\n{settings}\n");
             std::fs::write(&file, text).expect("its configuration can be written");
             vec!["-js".into(), "-c".into(), file.into_os_string()]
         };

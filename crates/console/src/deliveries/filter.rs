@@ -13,7 +13,7 @@ use crate::paging::{self, AfterDelivery};
 
 const KNOWN: [&str; 8] = ["webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "after"];
 /// Every status under its name in the API.
-const STATUSES: [(&str, DeliveryStatus); 7] = [
+const STATUSES: [(&str, DeliveryStatus); 8] = [
     ("pending", DeliveryStatus::Pending),
     ("waiting", DeliveryStatus::Waiting),
     ("gated", DeliveryStatus::Gated),
@@ -21,6 +21,7 @@ const STATUSES: [(&str, DeliveryStatus); 7] = [
     ("exhausted", DeliveryStatus::Exhausted),
     ("expired", DeliveryStatus::Expired),
     ("discarded", DeliveryStatus::Discarded),
+    ("quarantined", DeliveryStatus::Quarantined),
 ];
 
 /// Reads a query. `status` may be repeated and may be a list with commas; the rest may be given once.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use fanfare_core::delivery::{End, Next, Place};
 use fanfare_core::ids::{DeliveryId, IdempotencyKey, Run};
+use fanfare_core::ports::DeliveryQueue;
 use serde_json::json;
 
 use crate::world::{MANAGER, State, World};
@@ -132,4 +133,26 @@ async fn what_cannot_be_delivered_any_more_is_said_so() {
     assert_eq!(world.call("DELETE", &format!("/v1/webhooks/{webhook}"), None).await.status, 204);
     let answer = world.call("POST", &path(id), None).await;
     assert_eq!((answer.status, answer.code()), (409, "webhook-deleted"));
+}
+
+#[tokio::test]
+async fn what_is_in_quarantine_is_shown_with_its_reason_and_put_back() {
+    let world = World::new().await;
+    let webhook = world.some_webhook().await;
+    let worn = world.delivery("order-1", webhook, State::Ready).await;
+    for _ in 0..20 {
+        let lease = world.lease().await;
+        assert_eq!(lease.delivery.header.id, worn);
+        world.engine.abandon(&lease).await.unwrap();
+    }
+    let next = world.delivery("order-2", webhook, State::Ready).await;
+    assert_eq!(world.lease().await.delivery.header.id, next);
+    let wanted = "/v1/deliveries?status=quarantined";
+    let listed = world.eventually(wanted, |answer| answer.body["data"][0]["id"] == json!(worn)).await;
+    assert_eq!(listed.body["data"][0]["waiting_reason"], "leased_too_often");
+
+    let answer = world.call("POST", &path(worn), None).await;
+    assert_eq!((answer.status, answer.body), (202, json!({"delivery_id": worn, "status": "pending"})));
+    world.eventually(&format!("/v1/deliveries/{worn}"), |answer| answer.body["status"] == "pending").await;
+    assert_eq!(world.lease().await.delivery.header.id, worn);
 }

@@ -130,7 +130,8 @@ impl Journal for TamperedJournal {
                 JournalEntry::FannedOut(_)
                 | JournalEntry::Pushed(_)
                 | JournalEntry::Settled(_)
-                | JournalEntry::BroughtForward(_) => "journal delivery".to_owned(),
+                | JournalEntry::BroughtForward(_)
+                | JournalEntry::Quarantined(_) => "journal delivery".to_owned(),
             });
         }
         self.inner.append(entries).await

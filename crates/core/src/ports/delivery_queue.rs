@@ -4,6 +4,11 @@
 //! [`settle`](DeliveryQueue::settle), which also writes the journal and closes the claim: an engine makes that atomic, or orders its
 //! steps so that a crash between any two repeats the act rather than losing it. No copy is removed except by the holder of
 //! its lease or of its gate, and only after its successor or its end is durable.
+//!
+//! **Quarantine.** A delivery that was leased more often than the engine's bound at one hop, without having been settled, and
+//! one that cannot be read, is not handed out: it is put into quarantine at its next hop, journaled, and then removed from
+//! where it stood, so that it holds up nobody. It is counted in [`QueueDepth::quarantined`], and
+//! [`bring_forward`](DeliveryQueue::bring_forward) puts it back while it is retained.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +69,7 @@ pub enum BringForward {
     AlreadyReady,
     /// It stands behind its webhook's gate.
     Gated,
-    /// There is no such delivery in the queue: it has ended.
+    /// There is no such delivery in the queue: it has ended; or it is in quarantine and cannot be read, or no longer retained.
     Gone,
 }
 
@@ -83,6 +88,8 @@ pub struct QueueDepth {
     pub gated: u64,
     /// Leased.
     pub in_flight: u64,
+    /// In quarantine.
+    pub quarantined: u64,
     /// When the oldest ready one became ready.
     pub oldest_ready: Option<Timestamp>,
 }
@@ -112,7 +119,8 @@ pub trait DeliveryQueue: Send + Sync {
     /// When the store did not take all of it; repeating the whole call is safe.
     async fn push(&self, pushes: Vec<Push>, entries: Vec<JournalEntry>) -> StoreResult<usize>;
 
-    /// Waits for deliveries that are ready or whose time has come: at least one, at most `max`. Oldest first.
+    /// Waits for deliveries that are ready or whose time has come: at least one, at most `max`. Oldest first. What belongs
+    /// into quarantine goes there instead of being handed out.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -145,7 +153,7 @@ pub trait DeliveryQueue: Send + Sync {
     /// When the store did not take it; then the lease runs out and the copy is recognised again.
     async fn drop_copy(&self, lease: &Lease) -> StoreResult<()>;
 
-    /// Makes a delivery that is due later ready now, at its next hop, and journals it.
+    /// Makes a delivery that is due later, or in quarantine, ready now, at its next hop, and journals it.
     ///
     /// # Errors
     /// When the store did not take it.
@@ -186,7 +194,7 @@ pub trait DeliveryQueue: Send + Sync {
     ) -> StoreResult<Vec<(GatePosition, Delivery)>>;
 
     /// Removes everything behind the gate of a webhook that has been deleted, what is leased too: its settlement comes too
-    /// late. Returns how many there were.
+    /// late; and what is in quarantine. Returns how many there were.
     ///
     /// # Errors
     /// When the store did not take it; repeating it is safe.

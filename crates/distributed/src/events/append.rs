@@ -1,8 +1,8 @@
 //! Appending: published in order and in windows; repetitions are compared with the first of their kind.
 
 use fanfare_core::event::Event;
-use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::event_log::Appended;
+use fanfare_core::ports::{StoreErrorKind, StoreResult};
 use futures_util::future::try_join_all;
 
 use super::{CONTENT, EVENT, content};
@@ -14,7 +14,12 @@ const DOING: &str = "append events";
 
 pub(super) async fn append(engine: &Distributed, events: &[Event]) -> StoreResult<Vec<Appended>> {
     let drafts = events.iter().map(|event| draft(engine, event)).collect();
-    let answers = engine.shared.store.publish_all(DOING, drafts).await?;
+    let published = engine.shared.store.publish_all(DOING, drafts).await;
+    let answers = published.inspect_err(|error| {
+        if error.kind == StoreErrorKind::Full {
+            engine.shared.events.full.notify_one();
+        }
+    })?;
     let new = answers.iter().filter(|answer| !answer.duplicate).count();
     engine.shared.events.grew(new);
     let compared = events.iter().zip(answers).map(|(event, answer)| async move {

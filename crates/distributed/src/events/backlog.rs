@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use fanfare_core::clock::Monotonic;
+use fanfare_core::clock::{Monotonic, Timestamp};
 use fanfare_core::ports::StoreResult;
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::position;
 use crate::Distributed;
@@ -20,6 +21,8 @@ const FRESH: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     counted: Mutex<Option<Counted>>,
+    /// There was no room for an event.
+    pub(super) full: Notify,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,18 @@ pub(super) async fn backlog(engine: &Distributed) -> StoreResult<u64> {
     let count = waiting.await?.into_iter().sum();
     *shared.events.counted.lock() = Some(Counted { count, at: now });
     Ok(count)
+}
+
+impl Distributed {
+    /// Since when the oldest event that no position has passed has been in the log.
+    pub(crate) async fn oldest_unprocessed(&self) -> StoreResult<Option<Timestamp>> {
+        let positions = position::all(self, DOING).await?;
+        let waiting = try_join_all((0_u16..).zip(positions).map(|(partition, after)| async move {
+            let first = first_after(self, DOING, partition, after).await?;
+            StoreResult::Ok(first.map(|first| first.at))
+        }));
+        Ok(waiting.await?.into_iter().flatten().min())
+    }
 }
 
 /// The first event of a partition after a sequence, with the number of those behind it.

@@ -19,6 +19,8 @@ const DOING: &str = "remove old events";
 
 /// How often it is looked at: events are kept for days.
 const INTERVAL: Duration = Duration::from_secs(30);
+/// How often at most when events are refused for want of room.
+const LEAST: Duration = Duration::from_secs(1);
 
 impl Distributed {
     /// Tends the stream until shutdown.
@@ -27,9 +29,15 @@ impl Distributed {
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 () = self.shared.clock.sleep(INTERVAL) => {}
+                () = self.shared.events.full.notified() => {}
             }
             if let Err(error) = self.forget_events().await {
                 tracing::warn!(error = %fanfare_runtime::tasks::report(&error), "old events could not be removed; trying again");
+            }
+            // However many are refused meanwhile.
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = self.shared.clock.sleep(LEAST) => {}
             }
         }
     }

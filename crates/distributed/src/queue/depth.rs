@@ -1,7 +1,7 @@
 //! How many deliveries stand where, asked of the server.
 
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::DueReason;
+use fanfare_core::delivery::{DueReason, Place};
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::delivery_queue::QueueDepth;
 
@@ -34,6 +34,7 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
         due_retry_after: due(DueReason::RetryAfter).await?,
         due_congested: due(DueReason::Congested).await?,
         gated: gated.saturating_sub(ours),
+        quarantined: super::quarantine::count(engine).await?,
         in_flight: workers.num_ack_pending as u64 + ours,
         oldest_ready,
     })
@@ -42,7 +43,9 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
 /// Since when the first one that has not been handed out has been ready.
 async fn oldest(engine: &Distributed, from: u64) -> StoreResult<Option<Timestamp>> {
     let Some(first) = first(engine, &engine.shared.names.all_ready(), from).await? else { return Ok(None) };
-    Ok(Some(encode::ready_at(encode::place(DOING, Some(&first.headers))?, first.at)))
+    // One that cannot be read is on its way into quarantine.
+    let place = encode::place(DOING, Some(&first.headers)).unwrap_or(Place::Ready);
+    Ok(Some(encode::ready_at(place, first.at)))
 }
 
 async fn first(engine: &Distributed, subject: &str, from: u64) -> StoreResult<Option<Stored>> {

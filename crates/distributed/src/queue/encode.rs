@@ -15,6 +15,9 @@ const DELIVERY: &str = "Fanfare-Delivery";
 /// Where it was put, as JSON.
 const PLACE: &str = "Fanfare-Place";
 
+/// Its id and hop, as plain text: they are known even of a copy whose description cannot be read.
+const COPY: &str = "Fanfare-Copy";
+
 /// The message id of a delivery's arrival at a place. With the hop in it: a delivery may be put off twice in the window in
 /// which repetitions are recognised.
 pub(super) fn move_id(delivery: DeliveryId, hop: Hop) -> String {
@@ -26,17 +29,25 @@ pub(super) fn draft(names: &Names, header: &DeliveryHeader, body: Bytes, place: 
     let ready = names.ready(header.webhook, header.id);
     let draft = match place {
         Place::Due { at, reason } if at > now => {
-            Draft::new(names.due(reason, header.webhook, header.id, header.hop), body).at(at, &ready)
+            Draft::new(names.due(reason, at, header.webhook, header.id, header.hop), body).at(at, &ready)
         }
         Place::Ready | Place::Due { .. } => Draft::new(ready, body),
         Place::Gated { .. } => Draft::new(names.gate(header.webhook), body),
     };
-    draft.id(&move_id(header.id, header.hop)).describe(DELIVERY, header).describe(PLACE, &place)
+    let id = move_id(header.id, header.hop);
+    draft.id(&id).header(COPY, &id).describe(DELIVERY, header).describe(PLACE, &place)
 }
 
 /// A delivery from its message.
 pub(super) fn delivery(doing: &'static str, headers: Option<&HeaderMap>, body: Bytes) -> StoreResult<Delivery> {
     Ok(Delivery { header: described(doing, headers, DELIVERY)?, body })
+}
+
+/// Whose copy it is, and of which hop.
+pub(super) fn copy(headers: Option<&HeaderMap>) -> Option<(DeliveryId, Hop)> {
+    let text = crate::message::header(headers, COPY)?;
+    let (delivery, hop) = text.rsplit_once(':')?;
+    Some((delivery.parse().ok()?, Hop(hop.parse().ok()?)))
 }
 
 /// Everything but the body.

@@ -2,14 +2,14 @@
 
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryHeader, Place};
-use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ids::{DeliveryId, Hop, WebhookId};
 use fanfare_core::journal::{BroughtForward, JournalEntry};
 use fanfare_core::ports::dedup::Standing;
 use fanfare_core::ports::delivery_queue::BringForward;
 use fanfare_core::ports::{Dedup, StoreResult};
 use fanfare_runtime::tasks::report;
 
-use super::{encode, gates};
+use super::{encode, gates, quarantine};
 use crate::store::{Placed, Stored};
 use crate::{Distributed, journal};
 
@@ -38,6 +38,9 @@ pub(super) async fn bring_forward(
         if shared.store.last(DOING, &stream, &names.ready(webhook, delivery)).await?.is_some() {
             return Ok(BringForward::AlreadyReady);
         }
+        if let Some(answer) = quarantine::put_back(engine, webhook, delivery, now).await? {
+            return Ok(answer);
+        }
         if gates::holds(engine, webhook, delivery).await? {
             return Ok(BringForward::Gated);
         }
@@ -49,16 +52,22 @@ pub(super) async fn bring_forward(
     Ok(BringForward::Gone)
 }
 
-/// 1. The ready copy is published; by the same step its schedule goes, if it is still there. 2. The hop it had is stale.
-/// 3. The journal tells of it. After a crash in between the copy is ready, and what becomes of it is journaled then.
 async fn replace(engine: &Distributed, scheduled: Stored, now: Timestamp) -> StoreResult<Option<BringForward>> {
-    let shared = &engine.shared;
-    let held = encode::header(DOING, Some(&scheduled.headers))?;
     let place = encode::place(DOING, Some(&scheduled.headers))?;
     // Once a worker may have it, it is not to be moved under its hands.
-    if matches!(place, Place::Due { at, .. } if at <= now || at <= shared.clock.now()) {
+    if matches!(place, Place::Due { at, .. } if at <= now || at <= engine.shared.clock.now()) {
         return Ok(Some(BringForward::AlreadyReady));
     }
+    Ok(move_to_ready(engine, scheduled, now).await?.map(BringForward::Ready))
+}
+
+/// `None` if the schedule is not there any more.
+///
+/// 1. The ready copy is published; by the same step its schedule goes, if it is still there. 2. The hop it had is stale.
+/// 3. The journal tells of it. After a crash in between the copy is ready, and what becomes of it is journaled then.
+pub(super) async fn move_to_ready(engine: &Distributed, scheduled: Stored, now: Timestamp) -> StoreResult<Option<Hop>> {
+    let shared = &engine.shared;
+    let held = encode::header(DOING, Some(&scheduled.headers))?;
     let hop = held.hop.next();
     let moved = DeliveryHeader { hop, ..held.clone() };
     let draft = encode::draft(&shared.names, &moved, scheduled.payload, Place::Ready, now)
@@ -76,5 +85,5 @@ async fn replace(engine: &Distributed, scheduled: Stored, now: Timestamp) -> Sto
     let id = format!("{}:forward", encode::move_id(held.id, hop));
     let draft = journal::draft(engine, &JournalEntry::BroughtForward(entry), Some(&id));
     shared.store.publish(DOING, draft).await?;
-    Ok(Some(BringForward::Ready(hop)))
+    Ok(Some(hop))
 }

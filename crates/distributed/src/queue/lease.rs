@@ -8,17 +8,18 @@ use std::time::Duration;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::{PullConsumer, pull};
 use fanfare_core::clock::Monotonic;
-use fanfare_core::delivery::Delivery;
+use fanfare_core::delivery::{Delivery, QuarantineReason};
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::delivery_queue::Lease;
 use fanfare_runtime::tasks::report;
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 
-use super::encode;
 use super::leases::{Held, Leased};
+use super::{encode, quarantine};
 use crate::Distributed;
 use crate::error::{corrupt, nats_error, unavailable};
-use crate::store::timestamp;
+use crate::store::{Stored, timestamp};
 use crate::streams::WORKERS;
 
 const DOING: &str = "lease deliveries";
@@ -33,6 +34,10 @@ pub(super) struct Puller {
     consumer: Option<PullConsumer>,
     request: Option<Request>,
     taken: Vec<Taken>,
+    /// Of that, what may be handed out.
+    ready: Vec<Ready>,
+    /// And what is to go into quarantine.
+    spoiled: Vec<Spoiled>,
     /// Whether the last request found nothing there.
     found_nothing: bool,
 }
@@ -50,6 +55,12 @@ struct Taken {
     until: Monotonic,
 }
 
+/// A copy for quarantine.
+struct Spoiled {
+    taken: Taken,
+    reason: QuarantineReason,
+}
+
 /// A delivery that has been leased, before it is handed out.
 struct Ready {
     delivery: Delivery,
@@ -63,7 +74,11 @@ pub(super) async fn lease(engine: &Distributed, max: usize) -> StoreResult<Vec<L
     let max = max.max(1);
     let mut puller = engine.shared.queue.puller.lock().await;
     loop {
-        if puller.request.is_none() && !puller.taken.is_empty() {
+        puller.sort(engine);
+        let spoiled = std::mem::take(&mut puller.spoiled);
+        // Dropped while this is under way, they come again when their leases run out.
+        join_all(spoiled.iter().map(|spoiled| set_aside(engine, spoiled))).await;
+        if puller.request.is_none() && !puller.ready.is_empty() {
             let leases = puller.hand_out(engine, max);
             if !leases.is_empty() {
                 return Ok(leases);
@@ -116,7 +131,7 @@ impl Puller {
                 }
                 None => {
                     // Whoever has waited for one looks next whether there are more.
-                    self.found_nothing = self.taken.is_empty() && !self.found_nothing;
+                    self.found_nothing = self.taken.is_empty() && self.ready.is_empty() && !self.found_nothing;
                     self.request = None;
                     return Ok(());
                 }
@@ -124,26 +139,37 @@ impl Puller {
         }
     }
 
-    /// Hands out what has been taken and not run out since, oldest first. Nothing is awaited here: what is taken is returned.
+    /// Tells what may be handed out from what may not.
+    fn sort(&mut self, engine: &Distributed) {
+        for taken in self.taken.drain(..) {
+            let read = read(&taken);
+            if read.as_ref().is_ok_and(|read| read.redeliveries > 0) {
+                engine.shared.metrics.nats_redeliveries.with_label_values(&["deliveries"]).inc();
+            }
+            let reason = match read {
+                Ok(read) if read.redeliveries < engine.shared.config.quarantine_after => {
+                    self.ready.push(read);
+                    continue;
+                }
+                Ok(_) => QuarantineReason::LeasedTooOften,
+                Err(error) => {
+                    tracing::error!(subject = %taken.message.subject, error = %report(&error), "a delivery cannot be read");
+                    QuarantineReason::Unreadable
+                }
+            };
+            self.spoiled.push(Spoiled { taken, reason });
+        }
+    }
+
+    /// Hands out what has not run out since, oldest first. Nothing is awaited here: what is taken is returned.
     fn hand_out(&mut self, engine: &Distributed, max: usize) -> Vec<Lease> {
         let shared = &engine.shared;
         let now = shared.clock.monotonic();
-        self.taken.retain(|taken| taken.until > now);
-        let rest = self.taken.split_off(max.min(self.taken.len()));
-        let taken = std::mem::replace(&mut self.taken, rest);
-        let mut ready: Vec<Ready> = taken
-            .into_iter()
-            .filter_map(|taken| match read(&taken) {
-                Ok(ready) => Some(ready),
-                Err(error) => {
-                    // It comes again when its lease runs out; an operator has to look at it.
-                    tracing::error!(subject = %taken.message.subject, error = %report(&error), "a delivery cannot be read");
-                    None
-                }
-            })
-            .collect();
+        self.ready.retain(|ready| ready.until > now);
         // Several schedules that fall due together come in any order.
-        ready.sort_by_key(|ready| ready.ready_at);
+        self.ready.sort_by_key(|ready| ready.ready_at);
+        let rest = self.ready.split_off(max.min(self.ready.len()));
+        let ready = std::mem::replace(&mut self.ready, rest);
         let mut leases = shared.queue.leases.lock();
         let grant = |ready: Ready| {
             let Ready { delivery, ready_at, redeliveries, answer, until } = ready;
@@ -152,6 +178,29 @@ impl Puller {
         };
         ready.into_iter().map(grant).collect()
     }
+}
+
+/// Puts a copy into quarantine, then removes it. Where that fails its lease runs out, and it comes again.
+async fn set_aside(engine: &Distributed, Spoiled { taken, reason }: &Spoiled) {
+    if let Err(error) = try_to_set_aside(engine, &taken.message, *reason).await {
+        let subject = &taken.message.subject;
+        tracing::error!(%subject, error = %report(&error), "a delivery could not be put into quarantine; it comes again");
+    }
+}
+
+async fn try_to_set_aside(engine: &Distributed, message: &Message, reason: QuarantineReason) -> StoreResult<()> {
+    let info = message.info().map_err(|error| corrupt(DOING, error))?;
+    let answer = message.reply.as_ref().ok_or_else(|| corrupt(DOING, "a message without an answer's subject"))?;
+    let copy = Stored {
+        sequence: info.stream_sequence,
+        at: timestamp(DOING, info.published)?,
+        subject: message.subject.to_string(),
+        headers: message.headers.clone().unwrap_or_default(),
+        payload: message.payload.clone(),
+        more: 0,
+    };
+    quarantine::put(engine, &copy, reason).await?;
+    engine.shared.store.confirm(DOING, answer, "+ACK").await
 }
 
 fn read(taken: &Taken) -> StoreResult<Ready> {

@@ -87,11 +87,18 @@ impl Member {
             }
             // Whoever was frozen finds out here at the latest.
             self.held.lock().retain(|holding| holding.is_held(&*shared.clock));
+            self.show();
             tokio::select! {
                 () = shared.clock.sleep(shared.config.partition_lease.get() / 3) => {}
                 () = given_back(heard.as_mut()) => {}
             }
         }
+    }
+
+    /// How many are held, for the metrics.
+    fn show(&self) {
+        let held = i64::try_from(self.held.lock().len()).unwrap_or(i64::MAX);
+        self.engine.shared.metrics.partitions_held.with_label_values(&[self.kind.name()]).set(held);
     }
 
     /// Hears of every change of the keys. What is missed while the connection is away is found in the next round.
@@ -264,6 +271,7 @@ impl Member {
             tracing::debug!(error = %report(&error), "did not take leave; others find out");
         }
         let back: Vec<Arc<Holding>> = std::mem::take(&mut *self.held.lock());
+        self.show();
         self.free(&back).await;
         self.forget(&self.member_key(&self.id)).await;
     }

@@ -12,7 +12,7 @@ use fanfare_runtime::Span;
 use fanfare_testkit::conformance::Harness;
 use fanfare_testkit::conformance::fixtures::{delivery, event, event_id, lease_one, project, soon, webhook};
 
-use super::harness::{Servers, ports};
+use super::harness::{Servers, metrics, ports};
 use crate::Distributed;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +43,7 @@ async fn old_events_go_only_when_they_have_been_processed() {
     let servers = Servers::begin().await;
     let mut config = servers.config();
     config.event_retention = Span::from_millis(1);
-    let engine = Distributed::connect(&config, servers.clock()).await.unwrap();
+    let engine = Distributed::connect(&config, servers.clock(), metrics()).await.unwrap();
     let now = servers.clock().now();
     let events = ["a", "b", "c"].map(|id| event("shop", id, "x", now));
     engine.append(events.to_vec()).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_full_event_stream_refuses_and_drops_nothing() {
     let servers = Servers::begin().await;
     let mut config = servers.config();
     config.event_max_bytes = 20_000;
-    let engine = Distributed::connect(&config, servers.clock()).await.unwrap();
+    let engine = Distributed::connect(&config, servers.clock(), metrics()).await.unwrap();
     let now = servers.clock().now();
     let mut kept = 0;
     let refused = loop {
@@ -90,7 +90,7 @@ async fn pushes_are_refused_at_the_high_water_mark() {
     let servers = Servers::begin().await;
     let mut config = servers.config();
     config.delivery_high_water_bytes = 1;
-    let engine = Distributed::connect(&config, servers.clock()).await.unwrap();
+    let engine = Distributed::connect(&config, servers.clock(), metrics()).await.unwrap();
     let now = servers.clock().now();
     let push = async |id| {
         let pushes = vec![Push { delivery: delivery(webhook(1), id, now), place: Place::Ready, repeated: true }];

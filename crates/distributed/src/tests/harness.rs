@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
+use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_runtime::{Span, SystemClock};
+use fanfare_telemetry::Metrics;
 use fanfare_testkit::conformance::{Engine, Harness};
 use fanfare_testkit::{NatsServer, RedisServer};
 use parking_lot::Mutex;
 
+use crate::message::Draft;
+use crate::names::Names;
 use crate::{Distributed, DistributedConfig};
 
 /// One pair of servers for each test: they start in a tenth of a second, and end with it.
@@ -24,6 +28,12 @@ pub(super) struct Servers {
 impl Servers {
     pub(super) async fn begin() -> Self {
         let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start());
+        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
+    }
+
+    /// With a store of NATS that holds no more than that.
+    pub(super) async fn small(store_bytes: u64) -> Self {
+        let (nats, redis) = tokio::join!(NatsServer::start_small(store_bytes), RedisServer::start());
         Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
     }
 
@@ -42,10 +52,15 @@ impl Servers {
     }
 
     pub(super) async fn connect(&self) -> Distributed {
-        let engine = Distributed::connect(&self.config(), Arc::clone(&self.clock)).await.unwrap();
+        let engine = Distributed::connect(&self.config(), Arc::clone(&self.clock), metrics()).await.unwrap();
         *self.engine.lock() = Some(engine.clone());
         engine
     }
+}
+
+/// Metrics of their own.
+pub(super) fn metrics() -> Metrics {
+    Metrics::new("test")
 }
 
 /// The ports of an engine.
@@ -93,6 +108,21 @@ impl Harness for Servers {
 
     fn settle_cuts(&self) -> Vec<&'static str> {
         vec!["before step 1", "after step 1", "after step 2", "before the copy is removed"]
+    }
+
+    async fn spoil(&self, webhook: WebhookId, delivery: DeliveryId) {
+        let context = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap());
+        let names = Names::new("FANFARE", 4, 4);
+        for (stream, subject) in
+            [(names.deliveries(), names.ready(webhook, delivery)), (names.gated(), names.gate(webhook))]
+        {
+            let stream = context.get_stream(stream).await.unwrap();
+            let Ok(stored) = stream.get_last_raw_message_by_subject(&subject).await else { continue };
+            let draft = Draft::copy(subject, stored.payload, &stored.headers).header("Fanfare-Delivery", "nonsense");
+            stream.delete_message(stored.sequence).await.unwrap();
+            let (subject, message) = draft.into_parts();
+            context.send_publish(subject, message).await.unwrap().await.unwrap();
+        }
     }
 
     async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {

@@ -11,7 +11,7 @@ use fanfare_testkit::{NatsServer, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::harness::Servers;
+use super::harness::{Servers, metrics};
 use crate::{ConnectError, Difference, Distributed, DistributedConfig};
 
 fn clock() -> Arc<dyn Clock> {
@@ -19,7 +19,7 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 async fn refusal(config: &DistributedConfig) -> ConnectError {
-    soon(Distributed::connect(config, clock())).await.expect_err("it was to be refused")
+    soon(Distributed::connect(config, clock(), metrics())).await.expect_err("it was to be refused")
 }
 
 /// Changes a stream behind the engine's back.
@@ -42,9 +42,9 @@ async fn a_stream_that_is_not_as_configured_is_reported_and_changed_only_when_as
     assert_eq!(differences.0, [expected]);
 
     config.apply = true;
-    Distributed::connect(&config, clock()).await.unwrap().close().await;
+    Distributed::connect(&config, clock(), metrics()).await.unwrap().close().await;
     config.apply = false;
-    Distributed::connect(&config, clock()).await.unwrap().close().await;
+    Distributed::connect(&config, clock(), metrics()).await.unwrap().close().await;
 }
 
 #[tokio::test]
@@ -61,11 +61,21 @@ async fn a_limit_by_which_deliveries_would_be_lost_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_without_the_room_that_streams_reserve_is_refused_rather_than_waited_for() {
+    let servers = Servers::begin().await;
+    let mut config = servers.config();
+    config.event_max_bytes = 1 << 60;
+    let refused = refusal(&config).await;
+    let ConnectError::JetStream { doing, source } = &refused else { panic!("{refused:?}") };
+    assert!(doing.contains("FANFARE_EVENTS") && source.to_string().contains("storage"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn two_installations_share_servers_under_two_prefixes() {
     let servers = Servers::begin().await;
     let (one, two) = (servers.config(), DistributedConfig { prefix: "Other".to_owned(), ..servers.config() });
-    let one = Distributed::connect(&one, clock()).await.unwrap();
-    let two = Distributed::connect(&two, clock()).await.unwrap();
+    let one = Distributed::connect(&one, clock(), metrics()).await.unwrap();
+    let two = Distributed::connect(&two, clock(), metrics()).await.unwrap();
     assert_ne!(one.shared.names.all_events(), two.shared.names.all_events());
     one.close().await;
     two.close().await;
@@ -108,7 +118,7 @@ async fn a_wrong_password_is_refused_and_the_right_one_let_in() {
     assert!(matches!(refused, ConnectError::Refused(_)), "{refused:?}");
     assert!(!format!("{refused:?}").contains("wrong one"));
     config.nats.password = "right one".to_owned();
-    Distributed::connect(&config, clock()).await.unwrap().close().await;
+    Distributed::connect(&config, clock(), metrics()).await.unwrap().close().await;
 }
 
 #[tokio::test]
@@ -117,7 +127,7 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     servers.nats.kill().await;
     servers.redis.kill().await;
     let config = servers.config();
-    let connecting = tokio::spawn(async move { Distributed::connect(&config, clock()).await });
+    let connecting = tokio::spawn(async move { Distributed::connect(&config, clock(), metrics()).await });
     // It has asked in vain at least once, or is about to.
     tokio::task::yield_now().await;
     servers.nats.start_again().await;

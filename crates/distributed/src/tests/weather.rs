@@ -5,6 +5,7 @@ use std::time::Duration;
 use fanfare_core::delivery::{End, Place};
 use fanfare_core::health::Health;
 use fanfare_core::ids::Hop;
+use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::config_store::{Expected, Group, Record};
 use fanfare_core::ports::dedup::Claim;
 use fanfare_core::ports::delivery_queue::{Push, Settling};
@@ -13,7 +14,8 @@ use fanfare_core::ports::journal::JournalPosition;
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal, StoreErrorKind};
 use fanfare_testkit::conformance::Harness;
 use fanfare_testkit::conformance::fixtures::{
-    TTL, delivery, ended, entry, event, event_id, failed, gated, lease, lease_one, project, push, soon, webhook,
+    TTL, delivery, ended, entry, event, event_id, failed, gated, lease, lease_one, nothing_else, project, push, soon,
+    webhook,
 };
 
 use super::harness::{Servers, ports};
@@ -178,6 +180,51 @@ async fn a_gate_owner_that_dies_while_settling_loses_nothing() {
             assert!(claim != Claim::Busy && (!is_last || claim != Claim::Stale), "{point}: {hops:?} {claim:?}");
         }
         engine.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_on_the_way_into_quarantine_loses_nothing_and_leaves_one_copy() {
+    let servers = Servers::begin().await;
+    let engine = servers.connect().await;
+    let view = ports(engine.clone());
+    let id = push(&servers, &view, webhook(1), "order-1", Place::Ready).await.header.id;
+    servers.spoil(webhook(1), id).await;
+    engine.shared.faults.plan("after the quarantine");
+    // It is in quarantine and still in the queue, from where it comes again.
+    soon(async {
+        let waiting = async { drop(engine.lease(1).await) };
+        tokio::select! {
+            () = waiting => {}
+            () = until_quarantined(&engine) => {}
+        }
+    })
+    .await;
+    drop(view);
+    Harness::crash(&servers, ports(engine)).await;
+
+    let engine = servers.connect().await;
+    let view = ports(engine.clone());
+    let told = async {
+        let mut journal = engine.read(JournalPosition(0)).await.unwrap();
+        journal.next(10).await.unwrap()
+    };
+    let told = soon(async {
+        tokio::select! {
+            told = told => told,
+            leased = engine.lease(1) => panic!("it was leased: {leased:?}"),
+        }
+    })
+    .await;
+    assert!(matches!(&told[0].1, JournalEntry::Quarantined(entry) if entry.delivery == id), "{told:?}");
+    nothing_else(&servers, &view).await;
+    assert_eq!(engine.depth().await.unwrap().quarantined, 1);
+    engine.close().await;
+}
+
+async fn until_quarantined(engine: &Distributed) {
+    while engine.depth().await.unwrap().quarantined == 0 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Depth {
     pub(crate) ready: u64,
     pub(crate) gated: u64,
     pub(crate) due: ByReason,
+    pub(crate) quarantined: u64,
     by_second: BTreeMap<i64, ByReason>,
     /// Every second up to this one has passed.
     passed: i64,
@@ -68,6 +69,7 @@ impl Depth {
         let gated: i64 =
             connection.query_row("SELECT count(*) FROM deliveries WHERE gate IS NOT NULL", [], |row| row.get(0))?;
         depth.gated = gated.unsigned_abs();
+        depth.quarantined = super::quarantine::count(connection)?;
         Ok(depth)
     }
 

@@ -46,8 +46,10 @@ pub(super) fn read(
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let gate: i64 = row.get("gate")?;
-        let standing = standing("read what stands behind a gate", row)??;
-        found.push((GatePosition(gate.unsigned_abs()), standing.delivery));
+        // What cannot be read goes into quarantine when its turn comes.
+        if let Ok(standing) = standing("read what stands behind a gate", row) {
+            found.push((GatePosition(gate.unsigned_abs()), standing.delivery));
+        }
     }
     Ok(found)
 }

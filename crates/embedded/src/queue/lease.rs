@@ -7,6 +7,7 @@ use fanfare_core::clock::Monotonic;
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::delivery_queue::Lease;
 
+use super::quarantine;
 use super::refill::{PAGE, Ticket, refill, refill_ahead};
 use crate::error::closed;
 use crate::{Embedded, Shared};
@@ -31,6 +32,16 @@ pub(super) async fn lease(engine: &Embedded, max: usize) -> StoreResult<Vec<Leas
         ready.as_mut().enable();
         if engine.writer.has_ended() {
             return Err(closed(DOING));
+        }
+        let spoiled = {
+            let now = shared.clock.monotonic();
+            shared.queue.change(|state| {
+                state.expire(now);
+                state.spoiled()
+            })
+        };
+        if !spoiled.is_empty() {
+            quarantine::put_spoiled(engine, spoiled).await?;
         }
         let until = match step(shared, max) {
             Step::Leased { leases, low } => {

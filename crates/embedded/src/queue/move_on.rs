@@ -103,7 +103,7 @@ fn move_to_ready(
          WHERE d.id = ?1 AND d.webhook = ?2 AND d.place < 20"
     ))?;
     let found = select
-        .query_row((delivery_column(&delivery), webhook_column(&webhook)), |row| standing(DOING, row))
+        .query_row((delivery_column(&delivery), webhook_column(&webhook)), |row| Ok(standing(DOING, row)))
         .optional()?;
     let Some(mut row) = found.transpose()? else { return Ok(Err(BringForward::Gone)) };
     let (from, order) = (row.place, Order::of(&row));

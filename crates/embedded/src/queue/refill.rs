@@ -1,17 +1,20 @@
 //! Reading the next rows of the file into the window.
 //!
-//! It is an operation of the writer, although it writes nothing: what it sees and what it misses is then exactly what
+//! It is an operation of the writer, although it writes nothing (but what cannot be read goes into quarantine): what it sees and what it misses is then exactly what
 //! the operations before and after it did, and no row that has just been settled can come back to life through an old
 //! snapshot.
 
 use std::sync::Arc;
 
+use fanfare_core::delivery::QuarantineReason;
 use fanfare_core::ports::StoreResult;
 
+use super::quarantine::{self, Aside, Gone};
 use super::window::Order;
 use crate::codec::{Standing, standing, standing_columns, weight};
 use crate::writer::{Failed, Tx};
 use crate::{Embedded, Shared};
+use fanfare_runtime::tasks::report;
 
 const DOING: &str = "read the next deliveries";
 
@@ -40,6 +43,8 @@ struct Page {
     from: Order,
     to: Order,
     rows: Vec<Standing>,
+    /// What could not be read is in quarantine.
+    gone: Gone,
 }
 
 /// Reads into the window, and waits for it.
@@ -57,7 +62,7 @@ pub(super) fn refill_ahead(engine: &Embedded, ticket: Ticket) {
 fn read(tx: &mut Tx<'_>, shared: &Shared) -> Result<Page, Failed> {
     let from = shared.queue.state.lock().window.horizon();
     let max_rows = PAGE.min(shared.config.window_items);
-    let mut page = Page { from, to: Order::INFINITY, rows: Vec::new() };
+    let (mut to, mut good, mut asides) = (Order::INFINITY, Vec::new(), Vec::new());
     let mut bytes = 0;
     // Two ranges, the rest of one millisecond and everything after it, so that the index finds both starts.
     let ranges = [
@@ -74,31 +79,38 @@ fn read(tx: &mut Tx<'_>, shared: &Shared) -> Result<Page, Failed> {
              WHERE d.place < 10 AND d.at > ?1 AND ?2 = ?2 ORDER BY d.at, d.seq LIMIT ?3"
         ),
     ];
-    for sql in ranges {
+    'reading: for sql in ranges {
         let mut statement = tx.connection.prepare_cached(sql)?;
-        let left = max_rows - page.rows.len();
+        let left = max_rows - good.len() - asides.len();
         let mut rows = statement.query((from.at, from.seq, i64::try_from(left).unwrap_or(i64::MAX)))?;
         while let Some(row) = rows.next()? {
-            let row = standing(DOING, row)??;
-            bytes += weight(&row.delivery);
-            page.to = Order { at: row.at, seq: row.seq + 1 };
-            page.rows.push(row);
-            if page.rows.len() >= max_rows || bytes >= shared.config.window_bytes {
-                return Ok(page);
+            let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
+            match standing(DOING, row) {
+                Ok(row) => {
+                    bytes += weight(&row.delivery);
+                    good.push(row);
+                }
+                Err(error) => {
+                    tracing::error!(row = seq, error = %report(&error), "a delivery cannot be read");
+                    asides.push(Aside { seq, reason: QuarantineReason::Unreadable });
+                }
+            }
+            if good.len() + asides.len() >= max_rows || bytes >= shared.config.window_bytes {
+                to = Order { at, seq: seq + 1 };
+                break 'reading;
             }
         }
     }
-    // The file has been read to its end.
-    page.to = Order::INFINITY;
-    Ok(page)
+    Ok(Page { from, to, rows: good, gone: quarantine::put(tx, shared, &asides)? })
 }
 
 fn take_in(shared: &Shared, page: Page, ticket: Ticket) {
+    let Page { from, to, mut rows, gone } = page;
     shared.queue.change(|state| {
-        let Page { from, to, mut rows } = page;
-        // A leased row still stands in the file where it stood.
-        rows.retain(|row| state.leases.of(row.delivery.header.id).is_none());
+        // A leased row still stands in the file where it stood, and so does one that is to go into quarantine.
+        rows.retain(|row| !state.is_taken(row.delivery.header.id));
         state.window.extend(from, to, rows);
     });
+    gone.take_effect(shared);
     drop(ticket);
 }

@@ -36,6 +36,10 @@ pub(crate) struct State {
     /// How often the present hop had been leased, where it had.
     redeliveries: HashMap<DeliveryId, u32>,
     max_redeliveries: usize,
+    /// How often one hop may be leased.
+    quarantine_after: u32,
+    /// What was leased so often and is to go into quarantine: the row of each, out of the window and not leased.
+    spoiled: HashMap<DeliveryId, i64>,
     /// The latest time that the wall clock has shown.
     latest: Timestamp,
     wake: Wake,
@@ -55,6 +59,8 @@ impl State {
             arrivals: HashSet::new(),
             redeliveries: HashMap::new(),
             max_redeliveries: config.window_items,
+            quarantine_after: config.quarantine_after,
+            spoiled: HashMap::new(),
             latest: now,
             wake: Wake::default(),
         })
@@ -153,11 +159,55 @@ impl State {
         self.depth.enter(row.place);
         match row.place {
             Place::Ready | Place::Due { .. } => {
-                self.window.put_back(row);
+                if self.is_spoiled(id) {
+                    self.spoiled.insert(id, row.seq);
+                } else {
+                    self.window.put_back(row);
+                }
                 self.wake.ready = true;
             }
+            // Its owner sees how often it was leased when it takes again.
             Place::Gated { .. } => self.arrive(row.delivery.header.webhook),
         }
+    }
+
+    /// Whether it has been leased as often as it may be.
+    pub(crate) fn is_spoiled(&self, delivery: DeliveryId) -> bool {
+        self.redeliveries.get(&delivery).is_some_and(|times| *times >= self.quarantine_after)
+    }
+
+    /// Whether it is leased, or about to go into quarantine.
+    pub(crate) fn is_taken(&self, delivery: DeliveryId) -> bool {
+        self.leases.of(delivery).is_some() || self.spoiled.contains_key(&delivery)
+    }
+
+    /// What is to go into quarantine, with its row. It stays here until it has.
+    pub(crate) fn spoiled(&self) -> Vec<(DeliveryId, i64)> {
+        self.spoiled.iter().map(|(delivery, seq)| (*delivery, *seq)).collect()
+    }
+
+    /// It is in quarantine, or somewhere else by now.
+    pub(crate) fn forget_spoiled(&mut self, delivery: DeliveryId) {
+        self.spoiled.remove(&delivery);
+    }
+
+    /// It is in quarantine; where it was counted before has to be said apart.
+    /// Answers whether it was leased, and so counted nowhere.
+    pub(crate) fn go_aside(&mut self, delivery: Option<DeliveryId>) -> bool {
+        self.depth.quarantined += 1;
+        let Some(delivery) = delivery else { return false };
+        self.forget_spoiled(delivery);
+        self.conclude(delivery).is_some()
+    }
+
+    /// One less is in quarantine.
+    pub(crate) fn leave_quarantine(&mut self) {
+        self.depth.quarantined = self.depth.quarantined.saturating_sub(1);
+    }
+
+    /// A row behind a gate that was not leased stands there no more.
+    pub(crate) fn leave_gate_unleased(&mut self) {
+        self.depth.leave_gate();
     }
 
     fn arrive(&mut self, webhook: WebhookId) {
@@ -183,6 +233,7 @@ impl State {
             due_congested: self.depth.due.congested,
             gated: self.depth.gated,
             in_flight: self.leases.len() as u64,
+            quarantined: self.depth.quarantined,
             oldest_ready: oldest.map(Timestamp::from_millis),
         }
     }

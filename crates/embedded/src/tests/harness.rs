@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
+use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_runtime::Span;
 use fanfare_telemetry::Metrics;
 use fanfare_testkit::ManualClock;
 use fanfare_testkit::conformance::{Engine, Harness};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -119,6 +121,12 @@ macro_rules! harness {
             async fn crash(&self, engine: Engine) {
                 // The directory stays locked until the last clone is gone: opening it again fails if one was kept.
                 drop(engine);
+            }
+
+            async fn spoil(&self, _: WebhookId, delivery: DeliveryId) {
+                let file = Connection::open(self.0.path().join("queue.db")).unwrap();
+                let spoil = "UPDATE bodies SET header = x'00' WHERE seq = (SELECT seq FROM deliveries WHERE id = ?1)";
+                assert_eq!(file.execute(spoil, [delivery.as_bytes()]).unwrap(), 1);
             }
 
             fn clock(&self) -> Arc<dyn Clock> {

@@ -288,6 +288,12 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          24h.",
     ),
     (
+        "queue.quarantine_after",
+        "How often a delivery may be leased without being settled before it goes into quarantine. Default 20: a \
+         worker that is killed or frozen costs one or a few. 1 or more.",
+    ),
+    ("queue.quarantine_retention", "How long what is in quarantine is kept there. Default 30d."),
+    (
         "queue.maintenance_interval",
         "How often what is past its retention is removed. Default 1s: the journal grows with every settlement, so \
          that seldom would mean much at once.",
@@ -364,7 +370,8 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.delivery_high_water_bytes",
         "How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full \
-         store would keep schedules from firing. Default 0: no bound.",
+         store would keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, \
+         journal and quarantine it comes to four fifths of the server's store.",
     ),
     (
         "distributed.journal_max_bytes",
@@ -394,6 +401,22 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.lease",
         "How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.",
+    ),
+    (
+        "distributed.overdue_after",
+        "How long past its time a schedule is given before the delivery is moved by this engine, since the server \
+         has not done so: it does not when the store was full at that time. Default 60s, 1s or more.",
+    ),
+    (
+        "distributed.quarantine_after",
+        "How often a delivery may be leased at one hop, without being settled, before it goes into quarantine. \
+         Default 20: a worker that is killed or frozen costs one or a few. 1 or more.",
+    ),
+    ("distributed.quarantine_retention", "How long what is in quarantine is kept there. Default 30d."),
+    (
+        "distributed.quarantine_max_bytes",
+        "How many bytes there may be in quarantine; the oldest go first. Default 1073741824 (1 GiB); 0 for no \
+         bound.",
     ),
     (
         "distributed.max_leased",

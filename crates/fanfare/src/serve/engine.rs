@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, Intake};
-use fanfare_distributed::{ConnectError, Distributed};
+use fanfare_delivery::DedupOnUnavailable;
+use fanfare_distributed::{ConnectError, Distributed, Link};
 use fanfare_embedded::{DirectoryLock, Embedded, OpenError};
 use fanfare_runtime::Tasks;
+use fanfare_telemetry::admin::Condition;
 use fanfare_telemetry::{Metrics, Readiness};
 
 use super::patient::Patient;
@@ -26,6 +28,10 @@ pub(super) enum Engine {
     Distributed {
         /// The engine.
         engine: Distributed,
+        /// Whether NATS is there.
+        nats: Condition,
+        /// Whether Redis is, where this process uses it.
+        redis: Option<Condition>,
         /// The directory of this process, if it keeps one.
         _directory: Option<DirectoryLock>,
     },
@@ -55,14 +61,17 @@ impl Engine {
         } else {
             None
         };
-        let connected = readiness.condition("NATS");
+        let nats = readiness.condition("NATS");
+        let redis = redis_condition(config, roles, readiness);
         let engine =
-            Distributed::connect(&config.distributed, Arc::clone(clock)).await.map_err(|error| match error {
-                ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
-                error => Report::because("cannot start on NATS and Redis", &error),
+            Distributed::connect(&config.distributed, Arc::clone(clock), metrics.clone()).await.map_err(|error| {
+                match error {
+                    ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
+                    error => Report::because("cannot start on NATS and Redis", &error),
+                }
             })?;
-        connected.met();
-        Ok(Engine::Distributed { engine, _directory: directory })
+        nats.met();
+        Ok(Engine::Distributed { engine, nats, redis, _directory: directory })
     }
 
     /// The ports.
@@ -94,7 +103,13 @@ impl Engine {
     pub(super) fn start(&self, tasks: &Tasks) {
         match self {
             Engine::Embedded(engine) => engine.start(tasks),
-            Engine::Distributed { engine, .. } => engine.start(tasks),
+            Engine::Distributed { engine, nats, redis, .. } => {
+                engine.start(tasks);
+                follow("nats-readiness", engine.watch_nats(tasks), nats.clone(), tasks);
+                if let Some(redis) = redis {
+                    follow("redis-readiness", engine.watch_redis(tasks), redis.clone(), tasks);
+                }
+            }
         }
     }
 
@@ -105,6 +120,40 @@ impl Engine {
             Engine::Distributed { engine, .. } => engine.close().await,
         }
     }
+}
+
+/// Ingest does not use Redis; the others go on without it, but for a delivery service that is told to wait.
+fn redis_condition(config: &Config, roles: Roles, readiness: &Readiness) -> Option<Condition> {
+    match config.delivery.dedup_on_unavailable {
+        DedupOnUnavailable::Wait if roles.delivery => Some(readiness.condition("Redis")),
+        DedupOnUnavailable::Wait | DedupOnUnavailable::Deliver => {
+            (roles.fanout || roles.delivery || roles.console).then(|| readiness.wish("Redis"))
+        }
+    }
+}
+
+/// Keeps a condition of readiness as the server is.
+fn follow(name: &'static str, mut link: Link, condition: Condition, tasks: &Tasks) {
+    let shutdown = tasks.shutdown();
+    tasks.spawn(name, async move {
+        let following = async {
+            let mut wanted = true;
+            while link.becomes(wanted).await {
+                if wanted {
+                    condition.met();
+                } else {
+                    condition.unmet();
+                }
+                wanted = !wanted;
+            }
+            shutdown.cancelled().await;
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = following => {}
+        }
+        Ok::<(), std::convert::Infallible>(())
+    });
 }
 
 /// Opening reads and may migrate files: other tasks of this thread go on elsewhere meanwhile.

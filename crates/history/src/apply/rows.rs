@@ -2,9 +2,8 @@
 
 use fanfare_core::attempt::Attempt;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::End;
+use fanfare_core::delivery::{End, QuarantineReason};
 use fanfare_core::ids::{DeliveryId, Hop, ProjectId, Run, WebhookId};
-use fanfare_core::journal::BroughtForward;
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
 use super::seqs::Seqs;
@@ -182,26 +181,49 @@ fn update(transaction: &Transaction<'_>, seq: i64, now: &Standing) -> rusqlite::
         .map(drop)
 }
 
-pub(super) fn remember_brought_forward(transaction: &Transaction<'_>, entry: &BroughtForward) -> rusqlite::Result<()> {
+/// What an entry that names only the delivery told of one before it was heard of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    pub(super) hop: Hop,
+    /// Why it went into quarantine; `None`: it was brought forward.
+    pub(super) quarantined: Option<QuarantineReason>,
+}
+
+/// Of several the one of the highest hop is remembered.
+pub(super) fn remember_move(
+    transaction: &Transaction<'_>,
+    delivery: DeliveryId,
+    early: &Early,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
     transaction
         .prepare_cached(
-            "INSERT INTO brought_forward (delivery, hop, at) VALUES (?1, ?2, ?3)
-             ON CONFLICT (delivery) DO UPDATE SET hop = max(hop, excluded.hop), at = max(at, excluded.at)",
+            "INSERT INTO brought_forward (delivery, hop, at, quarantined) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (delivery) DO UPDATE SET
+                 quarantined = CASE WHEN excluded.hop > hop THEN excluded.quarantined ELSE quarantined END,
+                 hop = max(hop, excluded.hop), at = max(at, excluded.at)",
         )?
-        .execute(params![entry.delivery.as_bytes(), entry.hop.0, entry.at.as_millis()])
+        .execute(params![
+            delivery.as_bytes(),
+            early.hop.0,
+            at.as_millis(),
+            early.quarantined.map(QuarantineReason::as_str)
+        ])
         .map(drop)
 }
 
-/// Whether any delivery was brought forward before it was heard of.
-pub(super) fn any_brought_forward(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+/// Whether any delivery moved before it was heard of.
+pub(super) fn any_early_move(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     transaction.prepare_cached("SELECT EXISTS (SELECT 1 FROM brought_forward)")?.query_row([], |row| row.get(0))
 }
 
-/// The hop that a delivery was brought forward to before it was heard of; forgets it.
-pub(super) fn take_brought_forward(transaction: &Transaction<'_>, id: DeliveryId) -> rusqlite::Result<Option<Hop>> {
+/// Where a delivery moved before it was heard of; forgets it.
+pub(super) fn take_early_move(transaction: &Transaction<'_>, id: DeliveryId) -> rusqlite::Result<Option<Early>> {
     let found = transaction
-        .prepare_cached("SELECT hop FROM brought_forward WHERE delivery = ?1")?
-        .query_row([id.as_bytes()], |row| row.get(0).map(Hop))
+        .prepare_cached("SELECT hop, quarantined FROM brought_forward WHERE delivery = ?1")?
+        .query_row([id.as_bytes()], |row| {
+            Ok(Early { hop: Hop(row.get(0)?), quarantined: columns::quarantine_reason(row, 1)? })
+        })
         .optional()?;
     if found.is_some() {
         transaction.prepare_cached("DELETE FROM brought_forward WHERE delivery = ?1")?.execute([id.as_bytes()])?;

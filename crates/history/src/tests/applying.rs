@@ -1,7 +1,7 @@
 //! Entries in any order, any number of times, in batches of any size.
 
 use fanfare_core::attempt::OutcomeClass;
-use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Next, Place};
+use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Next, Place, QuarantineReason};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::Hop;
 use fanfare_core::journal::JournalEntry;
@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::make::{
-    again, at, attempt, brought_forward, ended, event, fanned_out, original, placed, project, pushed, retry, settled,
-    webhook, webhook_deleted,
+    again, at, attempt, brought_forward, ended, event, fanned_out, original, placed, project, pushed, quarantined,
+    retry, settled, webhook, webhook_deleted,
 };
 use crate::apply::{apply, close_some};
 use crate::database::in_memory;
@@ -70,6 +70,7 @@ fn life(moves: &[u8], end: Option<End>) -> Vec<JournalEntry> {
             3 => settled(&delivery, hop, None, gated(GateReason::Paused), when),
             4 => settled(&delivery, hop, None, gated(GateReason::Releasing), when),
             5 => settled(&delivery, hop, None, Next::Move(Place::Ready), when),
+            6 => quarantined(&delivery, hop + 1, QuarantineReason::LeasedTooOften, when),
             _ => brought_forward(&delivery, hop + 1, when),
         });
         hop += 1;
@@ -90,7 +91,7 @@ fn any_end() -> impl Strategy<Value = Option<End>> {
 
 /// A life, and the same with some entries repeated and all of them shuffled, in batches of some sizes.
 fn retold() -> impl Strategy<Value = (Vec<JournalEntry>, Vec<JournalEntry>, Vec<usize>)> {
-    (prop::collection::vec(0_u8..7, 0..6), any_end()).prop_flat_map(|(moves, end)| {
+    (prop::collection::vec(0_u8..8, 0..6), any_end()).prop_flat_map(|(moves, end)| {
         let entries = life(&moves, end);
         let repeats = prop::collection::vec(prop::sample::select(entries.clone()), 0..4);
         let shuffled = repeats.prop_flat_map({
@@ -115,7 +116,10 @@ proptest! {
         let before = shown(&mut applied(&life, &[1])).0.status;
         retold.insert(place.index(retold.len() + 1), webhook_deleted(1, at(500)));
         let expected = match before {
-            DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => DeliveryStatus::Discarded,
+            DeliveryStatus::Pending
+            | DeliveryStatus::Waiting
+            | DeliveryStatus::Gated
+            | DeliveryStatus::Quarantined => DeliveryStatus::Discarded,
             DeliveryStatus::Delivered | DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded => before,
         };
         let (row, ..) = shown(&mut applied(&retold, &batches));
@@ -150,6 +154,21 @@ fn a_life_is_shown_at_each_of_its_stages() {
     let (row, attempts, _) = shown(&mut applied(&entries, &[1]));
     assert_eq!((row.status, row.ended_at), (DeliveryStatus::Delivered, Some(at(6))));
     assert_eq!((row.response_status, row.attempt_count, attempts), (Some(204), 2, vec![1, 2]));
+}
+
+#[test]
+fn what_is_in_quarantine_is_shown_with_its_reason_until_it_is_put_back() {
+    let delivery = original(&event(1), 1);
+    let entries = [
+        quarantined(&delivery, 1, QuarantineReason::Unreadable, at(3)),
+        fanned_out(&event(1), 1, &[1]),
+        brought_forward(&delivery, 2, at(9)),
+    ];
+    let (row, ..) = shown(&mut applied(&entries[..2], &[1]));
+    assert_eq!((row.status, row.hop, row.ended_at), (DeliveryStatus::Quarantined, Hop(1), None));
+    assert_eq!(row.waiting_reason.as_deref(), Some("unreadable"));
+    let (row, ..) = shown(&mut applied(&entries, &[1]));
+    assert_eq!((row.status, row.hop, row.waiting_reason), (DeliveryStatus::Pending, Hop(2), None));
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryHeader, DueReason, End, Next, Place};
+use fanfare_core::delivery::{DeliveryHeader, DueReason, End, Next, Place, QuarantineReason};
 use fanfare_core::event::{EventHeader, EventType};
 use fanfare_core::ids::{AttemptId, DeliveryId, EventId, Hop, ProjectId, Run, RunId, WebhookId};
-use fanfare_core::journal::{BroughtForward, FannedOut, FannedOutTo, JournalEntry, Pushed, Settled, WebhookDeleted};
+use fanfare_core::journal::{
+    BroughtForward, FannedOut, FannedOutTo, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted,
+};
 use fanfare_core::ports::config_store::Revision;
 use fanfare_core::ports::journal::JournalPosition;
 use fanfare_core::webhook::Webhook;
@@ -152,6 +154,15 @@ pub(super) fn retry(when: Timestamp) -> Next {
 pub(super) fn brought_forward(delivery: &DeliveryHeader, hop: u32, when: Timestamp) -> JournalEntry {
     let (project, delivery) = (delivery.project.clone(), delivery.id);
     JournalEntry::BroughtForward(BroughtForward { project, delivery, hop: Hop(hop), at: when })
+}
+
+pub(super) fn quarantined(
+    delivery: &DeliveryHeader,
+    hop: u32,
+    reason: QuarantineReason,
+    when: Timestamp,
+) -> JournalEntry {
+    JournalEntry::Quarantined(Quarantined { delivery: delivery.id, hop: Hop(hop), reason, at: when })
 }
 
 pub(super) fn webhook_deleted(number: u128, when: Timestamp) -> JournalEntry {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryStatus, End, Next, Place};
+use fanfare_core::delivery::{DeliveryStatus, End, Next, Place, QuarantineReason};
 use fanfare_core::event::EventType;
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::{DeliveryId, ProjectId};
@@ -13,14 +13,14 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::make::{
-    at, attempt, ended, event_id, event_of, fanned_out, original, placed, project, retry, settled, webhook,
+    at, attempt, ended, event_id, event_of, fanned_out, original, placed, project, quarantined, retry, settled, webhook,
 };
 use crate::apply::apply;
 use crate::database::in_memory;
 use crate::query::{DeliveryFilter, DeliveryRow, deliveries};
 
 const TYPES: [&str; 3] = ["order.paid", "order.sent", "order.lost"];
-const STATUSES: [DeliveryStatus; 7] = [
+const STATUSES: [DeliveryStatus; 8] = [
     DeliveryStatus::Pending,
     DeliveryStatus::Waiting,
     DeliveryStatus::Gated,
@@ -28,6 +28,7 @@ const STATUSES: [DeliveryStatus; 7] = [
     DeliveryStatus::Exhausted,
     DeliveryStatus::Expired,
     DeliveryStatus::Discarded,
+    DeliveryStatus::Quarantined,
 ];
 
 /// 120 events, three to a second, each to two of four webhooks; statuses and types go round at different paces.
@@ -40,7 +41,7 @@ fn entries(numbers: std::ops::Range<u32>) -> Vec<JournalEntry> {
         for (index, webhook) in webhooks.into_iter().enumerate() {
             let delivery = original(&event, webhook);
             let end = |end| ended(&delivery, 0, end, at(500));
-            match STATUSES[(number as usize + 3 * index) % 7] {
+            match STATUSES[(number as usize + 3 * index) % 8] {
                 DeliveryStatus::Pending => {}
                 DeliveryStatus::Waiting => {
                     let failed = attempt(u128::from(number), 1, at(2), OutcomeClass::Timeout, None);
@@ -54,6 +55,9 @@ fn entries(numbers: std::ops::Range<u32>) -> Vec<JournalEntry> {
                 DeliveryStatus::Exhausted => entries.push(end(End::Exhausted)),
                 DeliveryStatus::Expired => entries.push(end(End::Expired)),
                 DeliveryStatus::Discarded => entries.push(end(End::Discarded)),
+                DeliveryStatus::Quarantined => {
+                    entries.push(quarantined(&delivery, 1, QuarantineReason::LeasedTooOften, at(3)));
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fanfare_core::clock::Monotonic;
+use fanfare_core::clock::{Monotonic, Timestamp};
+use fanfare_core::delivery::{Delivery, QuarantineReason};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
@@ -14,13 +15,14 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::super::encode;
 use super::super::leases::{Held, Leased};
+use super::super::{encode, quarantine};
 use super::index::Index;
 use crate::Distributed;
 use crate::follow::{Follow, Following};
 use crate::names::gated_webhook;
 use crate::shares::{self, Holding, Kind};
+use crate::store::Stored;
 
 const WAITING: &str = "wait for arrivals behind gates";
 const TAKING: &str = "take from behind a gate";
@@ -198,9 +200,20 @@ impl GatePartition for Owned {
         }));
         let read = read.await;
         gate.holding.check(&*shared.clock, TAKING)?;
-        taken.grant(read, until)
+        let read = read.into_iter().collect::<StoreResult<Vec<_>>>()?;
+        let (good, bad) = taken.sort(read);
+        for (copy, reason) in bad {
+            // It is removed only once it is in quarantine; else all of it is given back, and taken again.
+            quarantine::put(&gate.engine, &copy, reason).await?;
+            gate.remove(TAKING, copy.sequence).await?;
+        }
+        gate.holding.check(&*shared.clock, TAKING)?;
+        Ok(taken.grant(good, until))
     }
 }
+
+/// A copy that may be handed out: its sequence, how often it was leased before, since when it stands there, the delivery.
+type Good = (u64, u32, Timestamp, Delivery);
 
 /// Copies that have been leased in the index and not been handed out yet: given back if they never are.
 struct Taken {
@@ -209,31 +222,45 @@ struct Taken {
 }
 
 impl Taken {
-    fn grant(
-        mut self,
-        read: Vec<StoreResult<Option<crate::store::Stored>>>,
-        until: Monotonic,
-    ) -> StoreResult<Vec<Lease>> {
-        let now = self.gate.engine.shared.clock.monotonic();
-        let mut found = Vec::with_capacity(read.len());
+    /// What may be handed out, and what is to go into quarantine.
+    fn sort(&self, read: Vec<Option<Stored>>) -> (Vec<Good>, Vec<(Stored, QuarantineReason)>) {
+        let most = self.gate.engine.shared.config.quarantine_after;
+        let (mut good, mut bad) = (Vec::with_capacity(read.len()), Vec::new());
         for ((sequence, redeliveries), stored) in self.copies.iter().zip(read) {
-            match stored? {
-                Some(stored) => {
-                    let delivery = encode::delivery(TAKING, Some(&stored.headers), stored.payload)?;
-                    found.push((*sequence, *redeliveries, stored.at, delivery));
-                }
+            if *redeliveries > 0 {
+                self.gate.engine.shared.metrics.nats_redeliveries.with_label_values(&["gated"]).inc();
+            }
+            let Some(stored) = stored else {
                 // Discarded by somebody since.
-                None => self.gate.index.lock().leave(*sequence),
+                self.gate.index.lock().leave(*sequence);
+                continue;
+            };
+            if *redeliveries >= most {
+                bad.push((stored, QuarantineReason::LeasedTooOften));
+                continue;
+            }
+            match encode::delivery(TAKING, Some(&stored.headers), stored.payload.clone()) {
+                Ok(delivery) => good.push((*sequence, *redeliveries, stored.at, delivery)),
+                Err(error) => {
+                    tracing::error!(subject = stored.subject, error = %report(&error), "a delivery behind a gate cannot be read");
+                    bad.push((stored, QuarantineReason::Unreadable));
+                }
             }
         }
+        (good, bad)
+    }
+
+    /// Nothing is awaited here: what is granted is handed out.
+    fn grant(mut self, found: Vec<Good>, until: Monotonic) -> Vec<Lease> {
+        let now = self.gate.engine.shared.clock.monotonic();
         self.copies.clear();
         let mut leases = self.gate.engine.shared.queue.leases.lock();
-        let grant = |(sequence, redeliveries, ready_at, delivery): (u64, u32, _, fanfare_core::delivery::Delivery)| {
+        let grant = |(sequence, redeliveries, ready_at, delivery): Good| {
             let held = Held::Gated { gate: Arc::clone(&self.gate), sequence };
             let leased = Leased { until, held };
             Lease { token: leases.grant(leased, now), delivery, until, ready_at, redeliveries }
         };
-        Ok(found.into_iter().map(grant).collect())
+        found.into_iter().map(grant).collect()
     }
 }
 

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use fanfare_core::delivery::QuarantineReason;
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
+use fanfare_runtime::tasks::report;
+use rusqlite::OptionalExtension;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::super::quarantine::{self, Aside, Gone};
 use crate::codec::{Standing, standing, standing_columns, webhook_column};
 use crate::error::closed;
 use crate::writer::{Failed, Tx};
@@ -135,7 +139,8 @@ impl GatePartition for Gates {
                     }
                     head(tx, &before, webhook, max)
                 },
-                move |rows: Vec<Standing>| {
+                move |(rows, gone): (Vec<Standing>, Gone)| {
+                    gone.take_effect(&after);
                     let until = after.clock.monotonic().after(after.config.lease.get());
                     after.queue.change(|state| rows.into_iter().map(|row| state.grant(row, until)).collect())
                 },
@@ -144,9 +149,9 @@ impl GatePartition for Gates {
     }
 }
 
-/// The first rows behind the gate that are not leased. An operation of the writer, although it writes nothing: between
-/// reading a row and leasing it nobody can have settled it.
-fn head(tx: &mut Tx<'_>, shared: &Shared, webhook: WebhookId, max: usize) -> Result<Vec<Standing>, Failed> {
+/// The first rows behind the gate that are not leased; those that may not be leased go into quarantine. An operation of the
+/// writer, although it seldom writes: between reading a row and leasing it nobody can have settled it.
+fn head(tx: &mut Tx<'_>, shared: &Shared, webhook: WebhookId, max: usize) -> Result<(Vec<Standing>, Gone), Failed> {
     let now = shared.clock.monotonic();
     shared.queue.change(|state| state.expire(now));
     let mut order = tx
@@ -158,17 +163,37 @@ fn head(tx: &mut Tx<'_>, shared: &Shared, webhook: WebhookId, max: usize) -> Res
         " FROM deliveries d JOIN bodies b ON b.seq = d.seq WHERE d.seq = ?1"
     ))?;
     let mut rows = order.query([webhook_column(&webhook)])?;
-    let mut found = Vec::new();
+    let (mut found, mut asides) = (Vec::new(), Vec::new());
     let mut bytes = 0;
     while found.len() < max && bytes < shared.config.window_bytes {
         let Some(row) = rows.next()? else { break };
-        let (seq, id): (i64, [u8; 16]) = (row.get(0)?, row.get(1)?);
-        if shared.queue.state.lock().leases.of(DeliveryId::from_bytes(id)).is_some() {
+        let seq: i64 = row.get(0)?;
+        let id = row.get(1).ok().map(DeliveryId::from_bytes);
+        let (is_leased, is_spoiled) = {
+            let state = shared.queue.state.lock();
+            id.map_or((false, false), |id| (state.leases.of(id).is_some(), state.is_spoiled(id)))
+        };
+        if is_leased {
             continue;
         }
-        let row = whole.query_row([seq], |row| standing(TAKING, row))??;
-        bytes += row.delivery.body.len();
-        found.push(row);
+        if is_spoiled {
+            asides.push(Aside { seq, reason: QuarantineReason::LeasedTooOften });
+            continue;
+        }
+        match whole.query_row([seq], |row| Ok(standing(TAKING, row))).optional()? {
+            Some(Ok(row)) => {
+                bytes += row.delivery.body.len();
+                found.push(row);
+            }
+            unreadable => {
+                let error = unreadable.and_then(Result::err).map(|error| report(&error));
+                tracing::error!(row = seq, error, "a delivery behind a gate cannot be read");
+                asides.push(Aside { seq, reason: QuarantineReason::Unreadable });
+            }
+        }
     }
-    Ok(found)
+    drop(rows);
+    drop((order, whole));
+    let gone = quarantine::put(tx, shared, &asides)?;
+    Ok((found, gone))
 }
