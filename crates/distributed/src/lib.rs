@@ -13,6 +13,7 @@ mod events;
 mod follow;
 mod intake;
 mod journal;
+mod link;
 mod message;
 mod names;
 mod queue;
@@ -75,8 +76,8 @@ impl fmt::Debug for Distributed {
 }
 
 impl Distributed {
-    /// Waits for NATS, checks its version, and makes or checks streams, buckets and consumers. Redis is connected to when it
-    /// is first needed.
+    /// Waits for NATS, checks its version, and makes or checks streams, buckets and consumers. Redis is asked once and not
+    /// waited for.
     ///
     /// TLS needs rustls' provider to be installed in the process.
     ///
@@ -89,7 +90,9 @@ impl Distributed {
         }
         let names = Names::new(&config.prefix, config.partitions, config.gate_partitions);
         let claims = Claims::new(&config.redis)?;
-        let context = Box::pin(connect::connect(config, &names, &clock)).await?;
+        let prefix = config.prefix.to_ascii_lowercase();
+        let (context, ()) =
+            tokio::try_join!(Box::pin(connect::connect(config, &names, &clock)), claims.check(&prefix))?;
         let failures = Failures::new();
         let shared = Shared {
             config: config.clone(),
