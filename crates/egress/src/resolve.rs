@@ -4,6 +4,7 @@
 //! for it, not one for each request. Nothing is cached here; the system resolver knows how long an answer holds.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,20 +48,23 @@ pub(crate) struct Denied {
     pub(crate) refusal: ConnectRefusal,
 }
 
+/// What names are looked up with: blocks, and may take its time. The error is the resolver's words.
+pub type Resolver = dyn Fn(&str) -> Result<Vec<IpAddr>, String> + Send + Sync;
+
 type Found = Result<Arc<[IpAddr]>, Arc<str>>;
 
 /// Lookups under way.
-#[derive(Debug)]
 pub(crate) struct Lookups {
+    resolver: Arc<Resolver>,
     running: Mutex<HashMap<String, watch::Receiver<Option<Found>>>>,
     permits: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl Lookups {
-    pub(crate) fn new(at_once: usize, timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(resolver: Arc<Resolver>, at_once: usize, timeout: Duration) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
-        Arc::new(Self { running: Mutex::default(), permits, timeout })
+        Arc::new(Self { resolver, running: Mutex::default(), permits, timeout })
     }
 
     /// The addresses of a name, in the order to be tried.
@@ -99,7 +103,11 @@ impl Lookups {
         let (lookups, host) = (Arc::clone(self), host.to_owned());
         // The system resolver blocks and cannot be interrupted: the permit is held until it is back, whoever still waits.
         tokio::task::spawn_blocking(move || {
-            let found = ask_system(&host);
+            let found = match (lookups.resolver)(&host) {
+                Ok(addresses) if addresses.is_empty() => Err("it has no addresses".into()),
+                Ok(addresses) => Ok(addresses.into()),
+                Err(reason) => Err(reason.into()),
+            };
             lookups.running.lock().remove(&host);
             sender.send_replace(Some(found));
             drop(permit);
@@ -108,14 +116,16 @@ impl Lookups {
     }
 }
 
-fn ask_system(host: &str) -> Found {
-    match (host, 0).to_socket_addrs() {
-        Ok(addresses) => {
-            let addresses: Arc<[IpAddr]> = addresses.map(|address| address.ip()).collect();
-            if addresses.is_empty() { Err("it has no addresses".into()) } else { Ok(addresses) }
-        }
-        Err(error) => Err(error.to_string().into()),
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").field("timeout", &self.timeout).finish_non_exhaustive()
     }
+}
+
+/// Asks the system.
+pub(crate) fn system(host: &str) -> Result<Vec<IpAddr>, String> {
+    let found = (host, 0).to_socket_addrs().map_err(|error| error.to_string())?;
+    Ok(found.map(|address| address.ip()).collect())
 }
 
 /// The resolver of one client: hands on only what its policy allows. (It is not asked about hosts that are addresses.)

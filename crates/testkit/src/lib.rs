@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod clock;
 pub mod conformance;
+pub mod hostile;
 pub mod nats;
 pub mod process;
 pub mod receiver;
