@@ -40,6 +40,8 @@ mod delivery;
 mod direct;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/hostile.rs"]
+mod hostile;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
 #[path = "blackbox/lifecycle.rs"]

@@ -7,6 +7,8 @@ mod answer;
 mod classify;
 mod clients;
 mod config;
+mod connect;
+mod interim;
 mod post;
 mod probe;
 mod resolve;

@@ -5,14 +5,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fanfare_core::egress::{ConnectRefusal, EgressPolicy};
+use hyper_util::client::legacy::connect::dns::Name;
 use parking_lot::Mutex;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, watch};
+use tower::Service;
 
 use crate::probe::Probe;
 
@@ -129,7 +133,7 @@ pub(crate) fn system(host: &str) -> Result<Vec<IpAddr>, String> {
 }
 
 /// The resolver of one client: hands on only what its policy allows. (It is not asked about hosts that are addresses.)
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     pub(crate) lookups: Arc<Lookups>,
     pub(crate) policy: EgressPolicy,
@@ -153,19 +157,26 @@ impl Guard {
     }
 }
 
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        // The first poll is in the request's own task, so its probe is found here.
+impl Service<Name> for Guard {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        // Connecting begins in the request's own task, so its probe is found here.
         let probe = Probe::current();
-        let guard = Self { lookups: Arc::clone(&self.lookups), policy: self.policy.clone(), http: self.http };
+        let guard = self.clone();
         Box::pin(async move {
             let timed = probe.as_ref().map(|probe| (probe, probe.resolving()));
             let found = guard.lookups.lookup(name.as_str()).await;
             if let Some((probe, started)) = timed {
                 probe.resolved(started);
             }
-            let addresses = guard.allowed(name.as_str(), &found?)?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+            Ok(guard.allowed(name.as_str(), &found?)?.into_iter())
         })
     }
 }

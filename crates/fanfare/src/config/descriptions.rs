@@ -169,8 +169,8 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "egress.max_response_header_bytes",
-        "How many bytes an answer's headers may have in all. Default 65536; the client's buffer bounds what is \
-         read to find out.",
+        "How many bytes an answer's headers may have in all. Default 65536; at most 8 KiB more \
+         are read to find out.",
     ),
     (
         "egress.body_snippet_bytes",
