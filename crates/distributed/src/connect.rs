@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::context::{
+    ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamError, GetStreamErrorKind,
+};
+use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{ConnectErrorKind, ConnectOptions};
 use fanfare_core::clock::Clock;
@@ -148,21 +151,43 @@ fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Whether the server may do it later: it has just started, or its cluster has no leader yet.
+/// Whether the server may do it later: it has just started, its cluster is not whole yet, or it does not answer.
 fn passes(error: &ConnectError) -> bool {
     let ConnectError::JetStream { source, .. } = error else { return false };
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
-    let mut said = None;
-    while let Some(error) = cause {
-        said = said.or_else(|| error.downcast_ref::<jetstream::Error>().map(jetstream::Error::error_code));
-        cause = error.source();
-    }
-    match said {
-        // No answer at all.
-        None => true,
-        Some(code) => [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NOT_LEADER, ErrorCode::CLUSTER_NOT_ACTIVE]
-            .contains(&code),
-    }
+    let lasting = [
+        ErrorCode::STORAGE_RESOURCES_EXCEEDED,
+        ErrorCode::MEMORY_RESOURCES_EXCEEDED,
+        ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        ErrorCode::MAXIMUM_STREAMS_LIMIT,
+        ErrorCode::MAXIMUM_CONSUMERS_LIMIT,
+        ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED,
+        ErrorCode::STREAM_INVALID_CONFIG,
+        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+    ];
+    !said(&**source).is_some_and(|code| lasting.contains(&code))
+}
+
+/// What the server answered, if it did. The library has that in its errors' kinds, where following their sources misses it.
+fn said(error: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
+    let said = if let Some(error) = error.downcast_ref::<CreateStreamError>() {
+        match error.kind() {
+            CreateStreamErrorKind::JetStream(said) => said,
+            _ => return None,
+        }
+    } else if let Some(error) = error.downcast_ref::<GetStreamError>() {
+        match error.kind() {
+            GetStreamErrorKind::JetStream(said) => said,
+            _ => return None,
+        }
+    } else if let Some(error) = error.downcast_ref::<ConsumerError>() {
+        match error.kind() {
+            ConsumerErrorKind::JetStream(said) => said,
+            _ => return None,
+        }
+    } else {
+        return None;
+    };
+    Some(said.error_code())
 }
 
 fn version(text: &str) -> Option<(u64, u64)> {

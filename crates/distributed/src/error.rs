@@ -68,8 +68,11 @@ pub enum ConnectError {
         /// What differs.
         differences: Differences,
     },
-    /// JetStream refuses a request: it may be off for this account, or the user may not use it.
-    #[error("JetStream refuses to {doing}")]
+    /// JetStream refuses a request: it may be off for this account, or have less room than is asked for.
+    #[error(
+        "JetStream refuses to {doing}; if it has too little storage, lower distributed.event_max_bytes and \
+         distributed.journal_max_bytes, which are set aside at start"
+    )]
     JetStream {
         /// What was being done.
         doing: String,

@@ -90,6 +90,8 @@ fn environment(nats: String, redis: &RedisServer) -> Vec<(String, String)> {
     vec![
         set("FANFARE_DISTRIBUTED_NATS_URLS", nats),
         set("FANFARE_DISTRIBUTED_REDIS_URL", redis.url()),
+        // Set aside by each server: many tests run at once, and a disk need not have the default left for all.
+        set("FANFARE_DISTRIBUTED_EVENT_MAX_BYTES", (1u64 << 30).to_string()),
         // 32 bytes in base64; the same in every process, and a secret nowhere but here.
         set("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
     ]

@@ -21,7 +21,13 @@ pub(super) fn install_provider() {
 }
 
 async fn connect(nats: NatsConfig) -> Result<Distributed, ConnectError> {
-    let mut config = DistributedConfig { partitions: 1, gate_partitions: 1, nats, ..DistributedConfig::default() };
+    let mut config = DistributedConfig {
+        partitions: 1,
+        gate_partitions: 1,
+        event_max_bytes: 1 << 30,
+        nats,
+        ..DistributedConfig::default()
+    };
     // Not needed for what is done here.
     config.redis.url = "redis://127.0.0.1:1".to_owned();
     soon(Distributed::connect(&config, Arc::new(SystemClock::new()))).await

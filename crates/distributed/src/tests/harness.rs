@@ -76,6 +76,8 @@ impl<R: Redis> ServersWith<R> {
             gate_partitions: 4,
             lease: Span::from_secs(1),
             partition_lease: Span::from_millis(600),
+            // Set aside by each server: many run at once, and a disk need not have that much left.
+            event_max_bytes: 1 << 30,
             ..DistributedConfig::default()
         };
         config.nats.urls = self.nats.url();

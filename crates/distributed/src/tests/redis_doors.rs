@@ -21,7 +21,13 @@ const USERS: [(&str, &str); 2] = [
 ];
 
 async fn connect(nats: &NatsServer, redis: RedisConfig) -> Result<Distributed, ConnectError> {
-    let mut config = DistributedConfig { partitions: 1, gate_partitions: 1, redis, ..DistributedConfig::default() };
+    let mut config = DistributedConfig {
+        partitions: 1,
+        gate_partitions: 1,
+        event_max_bytes: 1 << 30,
+        redis,
+        ..DistributedConfig::default()
+    };
     config.nats.urls = nats.url();
     soon(Distributed::connect(&config, Arc::new(SystemClock::new()))).await
 }

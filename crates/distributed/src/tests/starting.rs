@@ -61,6 +61,16 @@ async fn a_limit_by_which_deliveries_would_be_lost_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_with_too_little_storage_is_refused_with_what_to_do() {
+    let nats = NatsServer::start_with("jetstream { max_file_store: 100MB }").await;
+    let mut config = DistributedConfig::default();
+    config.nats.urls = nats.url();
+    let refusal = refusal(&config).await;
+    assert!(matches!(refusal, ConnectError::JetStream { .. }), "{refusal:?}");
+    assert!(refusal.to_string().contains("event_max_bytes"), "{refusal}");
+}
+
+#[tokio::test]
 async fn two_installations_share_servers_under_two_prefixes() {
     let servers = Servers::begin().await;
     let (one, two) = (servers.config(), DistributedConfig { prefix: "Other".to_owned(), ..servers.config() });
