@@ -56,6 +56,8 @@ mod projects;
 mod publishing;
 #[path = "blackbox/receivers.rs"]
 mod receivers;
+#[path = "blackbox/redis.rs"]
+mod redis;
 #[path = "blackbox/rotation.rs"]
 mod rotation;
 #[path = "blackbox/same_ids.rs"]
