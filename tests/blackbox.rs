@@ -44,6 +44,8 @@ mod due_together;
 mod filters;
 #[path = "blackbox/high_water.rs"]
 mod high_water;
+#[path = "blackbox/hostile.rs"]
+mod hostile;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
 #[path = "blackbox/lifecycle.rs"]
@@ -60,6 +62,8 @@ mod publishing;
 mod readiness;
 #[path = "blackbox/receivers.rs"]
 mod receivers;
+#[path = "blackbox/redis.rs"]
+mod redis;
 #[path = "blackbox/rotation.rs"]
 mod rotation;
 #[path = "blackbox/same_ids.rs"]

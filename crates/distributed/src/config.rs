@@ -118,7 +118,7 @@ impl Default for DistributedConfig {
     }
 }
 
-/// How NATS is reached. At most one of credentials file, nkey and user is used, in this order.
+/// How NATS is reached. At most one of credentials file, nkey and user may be set.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsConfig {
@@ -133,7 +133,7 @@ pub struct NatsConfig {
     pub user: String,
     /// That user's password. Default empty.
     pub password: String,
-    /// A file with certificates (PEM) to trust beside the system's. Default empty: none.
+    /// A file with certificates (PEM) to trust instead of the system's. Default empty: none.
     pub ca_file: String,
     /// A file with this client's certificate (PEM). Default empty: none.
     pub cert_file: String,
@@ -178,26 +178,53 @@ impl std::fmt::Debug for NatsConfig {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
-    /// The server, such as `redis://127.0.0.1:6379/0`; `rediss://` for TLS, `redis://user:password@…` for an ACL user.
-    /// Default `redis://127.0.0.1:6379`.
+    /// One server: `redis://127.0.0.1:6379/0`. The master that Sentinels know by a name:
+    /// `redis+sentinel://host:26379,host:26379/name-of-the-master`. A cluster: `redis+cluster://host:6379,host:6379`. With
+    /// `rediss` instead of `redis`, TLS. Default `redis://127.0.0.1:6379`.
     pub url: String,
+    /// An ACL user's name. Default empty: the one in the URL, or Redis' default user.
+    pub user: String,
+    /// That user's password; without a user, the server's. Default empty: the one in the URL, or none.
+    pub password: String,
+    /// The user at the Sentinels themselves. Default empty: their default user.
+    pub sentinel_user: String,
+    /// The password at the Sentinels themselves. Default empty: none.
+    pub sentinel_password: String,
     /// A file with certificates (PEM) to trust instead of the system's. Default empty: none.
     pub ca_file: String,
+    /// A file with this client's certificate (PEM), which Redis asks for unless told otherwise. Default empty: none.
+    pub cert_file: String,
+    /// A file with that certificate's key (PEM). Default empty: none.
+    pub key_file: String,
     /// How long one operation may take. Default 1s: deliveries go on without Redis, and should not wait for long.
     pub timeout: Span,
 }
 
 impl Default for RedisConfig {
     fn default() -> Self {
-        Self { url: "redis://127.0.0.1:6379".to_owned(), ca_file: String::new(), timeout: Span::from_secs(1) }
+        Self {
+            url: "redis://127.0.0.1:6379".to_owned(),
+            user: String::new(),
+            password: String::new(),
+            sentinel_user: String::new(),
+            sentinel_password: String::new(),
+            ca_file: String::new(),
+            cert_file: String::new(),
+            key_file: String::new(),
+            timeout: Span::from_secs(1),
+        }
     }
 }
 
-/// Never shows what the URL may have in it.
+/// Never shows the passwords, nor what the URL may have in it.
 impl std::fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisConfig")
+            .field("user", &self.user)
+            .field("sentinel_user", &self.sentinel_user)
             .field("ca_file", &self.ca_file)
+            .field("cert_file", &self.cert_file)
+            .field("key_file", &self.key_file)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
@@ -240,6 +267,16 @@ impl DistributedConfig {
         if self.nats.timeout.get().is_zero() || self.redis.timeout.get().is_zero() {
             return Some("timeouts must be more than 0ms");
         }
+        if self.nats.cert_file.is_empty() != self.nats.key_file.is_empty() {
+            return Some("nats.cert_file and nats.key_file belong together: set both or neither");
+        }
+        if self.redis.cert_file.is_empty() != self.redis.key_file.is_empty() {
+            return Some("redis.cert_file and redis.key_file belong together: set both or neither");
+        }
+        let nats = &self.nats;
+        if [&nats.credentials_file, &nats.nkey_file, &nats.user].iter().filter(|way| !way.is_empty()).count() > 1 {
+            return Some("nats.credentials_file, nats.nkey_file and nats.user are three ways to log in: set one");
+        }
         None
     }
 }
@@ -255,6 +292,8 @@ mod tests {
         config.nats.password = "s3cret".to_owned();
         config.nats.urls = "nats://me:s3cret@localhost".to_owned();
         config.redis.url = "redis://me:s3cret@localhost".to_owned();
+        config.redis.password = "s3cret".to_owned();
+        config.redis.sentinel_password = "s3cret".to_owned();
         assert!(!format!("{config:?}").contains("s3cret"));
     }
 
@@ -274,5 +313,14 @@ mod tests {
         assert!(with(|config| config.duplicate_window = Span::from_millis(10)).is_some());
         assert!(with(|config| config.max_leased = 0).is_some());
         assert!(with(|config| config.redis.timeout = Span::from_millis(0)).is_some());
+        assert!(with(|config| config.redis.cert_file = "cert.pem".to_owned()).is_some());
+        assert!(with(|config| config.nats.key_file = "key.pem".to_owned()).is_some());
+        assert!(
+            with(|config| {
+                config.nats.user = "me".to_owned();
+                config.nats.nkey_file = "seed".to_owned();
+            })
+            .is_some()
+        );
     }
 }

@@ -20,6 +20,12 @@ pub enum ConnectError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A file that an option names has no certificate in it.
+    #[error("{path} has no certificate in it; it has to be in PEM form")]
+    NoCertificate {
+        /// Which.
+        path: PathBuf,
+    },
     /// The address of a server cannot be understood, or its TLS options cannot be used.
     #[error("cannot use the options for {server}")]
     Options {
@@ -31,6 +37,9 @@ pub enum ConnectError {
     /// NATS refuses the connection: waiting would not help.
     #[error("NATS refuses the connection; check its address, the user's credentials and the TLS options")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Redis refuses the connection or a command: waiting would not help.
+    #[error("Redis refuses what Fanfare asks of it; check the user, its password and its rights")]
+    RedisRefuses(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The server is too old for schedules that last.
     #[error("NATS is version {found}, and Fanfare needs {needed} or later: older servers have no reliable schedules")]
     TooOld {
@@ -59,8 +68,11 @@ pub enum ConnectError {
         /// What differs.
         differences: Differences,
     },
-    /// JetStream refuses a request: it may be off for this account, or the user may not use it.
-    #[error("JetStream refuses to {doing}")]
+    /// JetStream refuses a request: it may be off for this account, or have less room than is asked for.
+    #[error(
+        "JetStream refuses to {doing}; if it has too little storage, lower distributed.event_max_bytes and \
+         distributed.journal_max_bytes, which are set aside at start"
+    )]
     JetStream {
         /// What was being done.
         doing: String,

@@ -17,6 +17,7 @@ mod links;
 mod message;
 mod names;
 mod queue;
+mod redis_link;
 mod sample;
 mod shares;
 mod store;
@@ -80,8 +81,8 @@ impl fmt::Debug for Distributed {
 }
 
 impl Distributed {
-    /// Waits for NATS, checks its version, and makes or checks streams, buckets and consumers. Redis is connected to when it
-    /// is first needed.
+    /// Waits for NATS, checks its version, and makes or checks streams, buckets and consumers. Redis is asked once and not
+    /// waited for.
     ///
     /// TLS needs rustls' provider to be installed in the process.
     ///
@@ -98,7 +99,9 @@ impl Distributed {
         }
         let names = Names::new(&config.prefix, config.partitions, config.gate_partitions);
         let claims = Claims::new(&config.redis, &metrics)?;
-        let context = Box::pin(connect::connect(config, &names, &clock)).await?;
+        let prefix = config.prefix.to_ascii_lowercase();
+        let (context, ()) =
+            tokio::try_join!(Box::pin(connect::connect(config, &names, &clock)), claims.check(&prefix))?;
         let failures = Failures::new();
         let shared = Shared {
             config: config.clone(),

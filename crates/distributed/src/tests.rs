@@ -1,9 +1,13 @@
 //! The engine on real servers: the conformance suite, and what is this engine's own.
 
 mod bounds;
+mod doors;
 mod faults;
 mod harness;
 mod overdue;
+mod redis_cluster;
+mod redis_doors;
+mod redis_sentinel;
 mod sharing;
 mod starting;
 mod weather;

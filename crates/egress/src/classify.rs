@@ -7,8 +7,10 @@ use std::io;
 use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
+use hyper_util::client::legacy;
 use rustls::CertificateError;
 
+use crate::connect::ConnectTimedOut;
 use crate::resolve::{Denied, LookupError};
 
 /// How far a request had come when it failed.
@@ -54,22 +56,26 @@ pub(crate) fn out_of_time(stage: Stage, within: Duration) -> Failure {
 }
 
 /// A request that failed.
-pub(crate) fn failure(error: reqwest::Error, stage: Stage, connect_timeout: Duration) -> Failure {
-    let error = error.without_url();
+pub(crate) fn failure(error: &(dyn Error + 'static), stage: Stage) -> Failure {
+    if let Some(ConnectTimedOut(within)) = causes(error).find_map(|cause| cause.downcast_ref()) {
+        let stage = if stage == Stage::Resolving { stage } else { Stage::Connecting { https: true } };
+        return out_of_time(stage, *within);
+    }
     // The guard's and the handshake's own errors say most, and come wrapped in io errors that say less.
-    let known = causes(&error).find_map(of_own).or_else(|| causes(&error).find_map(|cause| of_transport(cause, stage)));
+    let known = causes(error).find_map(of_own).or_else(|| causes(error).find_map(|cause| of_transport(cause, stage)));
     if let Some(known) = known {
         return known;
     }
+    let connecting = error.downcast_ref::<legacy::Error>().is_some_and(legacy::Error::is_connect);
     match stage {
-        Stage::Resolving => failed(OutcomeClass::Dns, format!("the host did not resolve within {connect_timeout:?}")),
-        Stage::Connecting { .. } if error.is_timeout() => out_of_time(stage, connect_timeout),
-        Stage::Connecting { .. } => failed(OutcomeClass::Connect, format!("could not connect: {}", innermost(&error))),
-        Stage::Connected if error.is_connect() => {
-            failed(OutcomeClass::Connect, format!("could not connect: {}", innermost(&error)))
+        Stage::Resolving | Stage::Connecting { .. } => {
+            failed(OutcomeClass::Connect, format!("could not connect: {}", innermost(error)))
+        }
+        Stage::Connected if connecting => {
+            failed(OutcomeClass::Connect, format!("could not connect: {}", innermost(error)))
         }
         Stage::Connected | Stage::Answering { .. } => {
-            failed(OutcomeClass::Reset, format!("the connection broke: {}", innermost(&error)))
+            failed(OutcomeClass::Reset, format!("the connection broke: {}", innermost(error)))
         }
     }
 }
@@ -119,6 +125,12 @@ fn of_tls(error: &rustls::Error) -> String {
 }
 
 fn of_http(error: &hyper::Error, stage: Stage) -> Option<Failure> {
+    if error.is_parse_too_large() {
+        return Some(failed(
+            OutcomeClass::InvalidResponse,
+            "the answer's headers are more, or larger, than is allowed",
+        ));
+    }
     if error.is_parse() {
         return Some(failed(OutcomeClass::InvalidResponse, format!("the answer is not valid HTTP: {error}")));
     }

@@ -7,15 +7,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fanfare_core::egress::EgressPolicy;
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 
 use crate::EgressConfig;
-use crate::probe::ProbeLayer;
+use crate::connect::Connector;
+use crate::probe::Probed;
 use crate::resolve::{Guard, Lookups};
 use crate::tls::{EgressSetupError, client_config};
+
+/// One pool with its connector.
+pub(crate) type Client = legacy::Client<Probed<Connector>, Full<Bytes>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Kind {
@@ -25,7 +33,7 @@ struct Kind {
 
 #[derive(Debug)]
 struct Cached {
-    client: reqwest::Client,
+    client: Client,
     last_used: u64,
 }
 
@@ -38,7 +46,7 @@ struct Cache {
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Clients {
-    public: reqwest::Client,
+    public: Client,
     cache: Mutex<Cache>,
     config: EgressConfig,
     provider: Arc<CryptoProvider>,
@@ -65,7 +73,7 @@ impl Clients {
     }
 
     /// The client for this policy and scheme.
-    pub(crate) fn get(&self, policy: &EgressPolicy, http: bool) -> Result<reqwest::Client, EgressSetupError> {
+    pub(crate) fn get(&self, policy: &EgressPolicy, http: bool) -> Result<Client, EgressSetupError> {
         if !policy.has_exceptions() && !http {
             return Ok(self.public.clone());
         }
@@ -95,28 +103,23 @@ fn build(
     roots: &Arc<RootCertStore>,
     lookups: &Arc<Lookups>,
     kind: Kind,
-) -> Result<reqwest::Client, EgressSetupError> {
+) -> Result<Client, EgressSetupError> {
     /// What the HTTP library allows unasked; asking for a number makes it allocate for every answer.
     const LIBRARY_MAX_HEADERS: usize = 100;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(client_config(provider, roots)?)
-        .https_only(!kind.http)
-        // A proxy would be what is connected to, and the guard would check the wrong address.
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        // A POST that may have been received is repeated by the schedule, visibly, or not at all.
-        .retry(reqwest::retry::never())
-        .referer(false)
-        // One black-holed connection of HTTP/2 would stall all requests to its host.
-        .http1_only()
-        .tcp_nodelay(true)
-        .connect_timeout(config.connect_timeout.get())
+    /// Room for the status line and the headers' punctuation; with it the least that the library accepts.
+    const ROOM: usize = 8 * 1024;
+    let guard = Guard { lookups: Arc::clone(lookups), policy: kind.policy, http: kind.http };
+    // One black-holed connection of HTTP/2 would stall all requests to its host: HTTP/1.1 is all that the handshake offers.
+    let connector = Connector::new(guard, client_config(provider, roots)?, config.connect_timeout.get());
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    builder
+        .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(config.idle_connections_per_host)
         .pool_idle_timeout(config.idle_timeout.get())
-        .connector_layer(ProbeLayer);
+        // What is read of a head before it is complete, and what is read at once.
+        .http1_max_buf_size(config.max_response_header_bytes + ROOM);
     if config.max_response_headers != LIBRARY_MAX_HEADERS {
-        builder = builder.http1_max_headers(config.max_response_headers);
+        builder.http1_max_headers(config.max_response_headers);
     }
-    let guard = Guard { lookups: Arc::clone(lookups), policy: kind.policy, http: kind.http };
-    Ok(builder.dns_resolver(guard).build()?)
+    Ok(builder.build(Probed::new(connector)))
 }

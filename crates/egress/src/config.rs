@@ -23,7 +23,7 @@ pub struct EgressConfig {
     pub first_byte_timeout: Span,
     /// How many headers an answer may have. Default 100, more than any receiver has reason to send.
     pub max_response_headers: usize,
-    /// How many bytes an answer's headers may have in all. Default 65536; the client's buffer bounds what is read to find out.
+    /// How many bytes an answer's headers may have in all. Default 65536; at most 8 KiB more are read to find out.
     pub max_response_header_bytes: usize,
     /// How many bytes of an answer's body are read and kept for the delivery log. Default 16384; the connection of an answer
     /// that goes on past them is closed.

@@ -7,6 +7,8 @@ mod answer;
 mod classify;
 mod clients;
 mod config;
+mod connect;
+mod interim;
 mod post;
 mod probe;
 mod resolve;
@@ -22,6 +24,7 @@ use http::HeaderMap;
 
 pub use answer::Answer;
 pub use config::EgressConfig;
+pub use resolve::Resolver;
 pub use tls::EgressSetupError;
 
 use clients::Clients;
@@ -72,7 +75,19 @@ impl Egress {
     /// # Errors
     /// When the certificate authorities cannot be read.
     pub fn new(config: &EgressConfig, metrics: Metrics) -> Result<Self, EgressSetupError> {
-        let lookups = Lookups::new(config.dns_lookups, config.dns_timeout.get());
+        Self::with_resolver(config, metrics, Arc::new(resolve::system))
+    }
+
+    /// Sets the client up with a resolver other than the system's. The guard is behind it all the same.
+    ///
+    /// # Errors
+    /// When the certificate authorities cannot be read.
+    pub fn with_resolver(
+        config: &EgressConfig,
+        metrics: Metrics,
+        resolver: Arc<Resolver>,
+    ) -> Result<Self, EgressSetupError> {
+        let lookups = Lookups::new(resolver, config.dns_lookups, config.dns_timeout.get());
         let roots = tls::roots(&config.ca_file)?;
         let clients = Clients::new(config, &roots, &lookups)?;
         Ok(Self(Arc::new(Shared { config: config.clone(), clients, lookups, metrics })))

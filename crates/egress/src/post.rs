@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fanfare_core::attempt::{OutcomeClass, Phases, Snippet};
 use fanfare_core::egress::ConnectRefusal;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use tokio::time::Instant;
+use url::Position;
 
 use crate::answer::{Answer, micros};
 use crate::classify::{self, Failure, Stage};
+use crate::clients::Client;
+use crate::interim::Interim;
 use crate::probe::{Probe, Progress};
 use crate::resolve::Denied;
 use crate::{Outgoing, Shared};
@@ -52,22 +58,22 @@ fn check_before(request: &Outgoing<'_>) -> Result<(), Denied> {
     refusal.map_or(Ok(()), |refusal| Err(Denied { host: url.host().to_owned(), refusal }))
 }
 
-async fn exchange(
-    shared: &Shared,
-    client: &reqwest::Client,
-    probe: &Probe,
-    request: Outgoing<'_>,
-    started: Instant,
-) -> Answer {
+async fn exchange(shared: &Shared, client: &Client, probe: &Probe, request: Outgoing<'_>, started: Instant) -> Answer {
     let https = !request.url.is_http();
     let total = request.timeout;
     let first_byte = match shared.config.first_byte_timeout.get() {
         Duration::ZERO => total,
         bound => bound.min(total),
     };
-    let mut outgoing = reqwest::Request::new(Method::POST, request.url.as_url().clone());
-    *outgoing.headers_mut() = request.headers;
-    *outgoing.body_mut() = Some(request.body.into());
+    let mut outgoing = match message(request) {
+        Ok(outgoing) => outgoing,
+        Err(error) => {
+            let text = format!("the URL cannot be asked for: {error}");
+            return Answer::none(OutcomeClass::Connect, text, Duration::ZERO);
+        }
+    };
+    let interim = Interim::default();
+    interim.watch(&mut outgoing);
 
     let failed = |failure: Failure| Answer::none(failure.outcome, failure.text, Duration::ZERO);
     let stage = || match probe.progress() {
@@ -75,14 +81,19 @@ async fn exchange(
         Progress::Connecting => Stage::Connecting { https },
         Progress::Pooled | Progress::Connected => Stage::Connected,
     };
-    let mut response = match tokio::time::timeout_at(started + first_byte, client.execute(outgoing)).await {
+    // To give the request up closes its connection.
+    let asked = tokio::select! {
+        asked = tokio::time::timeout_at(started + first_byte, client.request(outgoing)) => asked,
+        text = interim.too_many() => return Answer::none(OutcomeClass::InvalidResponse, text, Duration::ZERO),
+    };
+    let response = match asked {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return failed(classify::failure(error, stage(), shared.config.connect_timeout.get())),
+        Ok(Err(error)) => return failed(classify::failure(&error, stage())),
         Err(_) => return failed(classify::out_of_time(stage(), first_byte)),
     };
     let head_came = Instant::now();
-    let status = response.status().as_u16();
-    let headers = std::mem::take(response.headers_mut());
+    let (response, mut incoming) = response.into_parts();
+    let (status, headers) = (response.status.as_u16(), response.headers);
     let head = Answer {
         outcome: OutcomeClass::of_status(status),
         status: Some(status),
@@ -99,12 +110,10 @@ async fn exchange(
         return Answer { outcome: OutcomeClass::InvalidResponse, error: Some(text), ..head };
     }
     let mut body = Snippet::default();
-    let reading = read_body(&mut response, &mut body, shared.config.body_snippet_bytes);
+    let reading = read_body(&mut incoming, &mut body, shared.config.body_snippet_bytes);
     let failure = match tokio::time::timeout_at(started + total, reading).await {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => {
-            Some(classify::failure(error, Stage::Answering { status }, shared.config.connect_timeout.get()))
-        }
+        Ok(Err(error)) => Some(classify::failure(&error, Stage::Answering { status })),
         Err(_) => Some(classify::out_of_time(Stage::Answering { status }, total)),
     };
     let phases = Phases { body_us: Some(micros(head_came.elapsed())), ..head.phases };
@@ -115,10 +124,20 @@ async fn exchange(
     }
 }
 
+/// The request as it is sent. `Host` and `Content-Length` are added where it is written.
+fn message(request: Outgoing<'_>) -> Result<http::Request<Full<Bytes>>, http::Error> {
+    let to: http::Uri = request.url.as_url()[..Position::AfterQuery].parse()?;
+    let mut message = http::Request::post(to).body(Full::new(request.body))?;
+    *message.headers_mut() = request.headers;
+    message.headers_mut().entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    Ok(message)
+}
+
 /// Reads a body to its end or to the cap. One that ends within the cap leaves the connection fit for the next request; of
-/// one that goes on, the connection is closed when the response is dropped.
-async fn read_body(response: &mut reqwest::Response, body: &mut Snippet, cap: usize) -> reqwest::Result<()> {
-    while let Some(chunk) = response.chunk().await? {
+/// one that goes on, the connection is closed when the rest is dropped, unless that has come already.
+async fn read_body(incoming: &mut Incoming, body: &mut Snippet, cap: usize) -> hyper::Result<()> {
+    while let Some(frame) = incoming.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
         let room = cap - body.bytes.len();
         body.bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {

@@ -1,4 +1,4 @@
-//! What a request's connection cost: seen by the resolver and by a layer around the connector, noted in a probe that the
+//! What a request's connection cost: seen by the resolver and around the connector, noted in a probe that the
 //! request's task carries.
 //!
 //! The client races a new connection against one that comes back to the pool. It starts connecting in the request's own
@@ -14,7 +14,7 @@ use std::time::Duration;
 use fanfare_core::attempt::Phases;
 use parking_lot::Mutex;
 use tokio::time::Instant;
-use tower::{Layer, Service};
+use tower::Service;
 
 use crate::answer::micros;
 
@@ -98,21 +98,15 @@ impl Probe {
     }
 }
 
-/// The layer around the connector.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ProbeLayer;
-
-impl<S> Layer<S> for ProbeLayer {
-    type Service = Probed<S>;
-
-    fn layer(&self, inner: S) -> Probed<S> {
-        Probed(inner)
-    }
-}
-
-/// The connector with the layer around it.
+/// The connector, watched.
 #[derive(Clone, Debug)]
 pub(crate) struct Probed<S>(S);
+
+impl<S> Probed<S> {
+    pub(crate) fn new(connector: S) -> Self {
+        Self(connector)
+    }
+}
 
 impl<S, R> Service<R> for Probed<S>
 where

@@ -4,14 +4,19 @@
 //! for it, not one for each request. Nothing is cached here; the system resolver knows how long an answer holds.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fanfare_core::egress::{ConnectRefusal, EgressPolicy};
+use hyper_util::client::legacy::connect::dns::Name;
 use parking_lot::Mutex;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, watch};
+use tower::Service;
 
 use crate::probe::Probe;
 
@@ -47,20 +52,23 @@ pub(crate) struct Denied {
     pub(crate) refusal: ConnectRefusal,
 }
 
+/// What names are looked up with: blocks, and may take its time. The error is the resolver's words.
+pub type Resolver = dyn Fn(&str) -> Result<Vec<IpAddr>, String> + Send + Sync;
+
 type Found = Result<Arc<[IpAddr]>, Arc<str>>;
 
 /// Lookups under way.
-#[derive(Debug)]
 pub(crate) struct Lookups {
+    resolver: Arc<Resolver>,
     running: Mutex<HashMap<String, watch::Receiver<Option<Found>>>>,
     permits: Arc<Semaphore>,
     timeout: Duration,
 }
 
 impl Lookups {
-    pub(crate) fn new(at_once: usize, timeout: Duration) -> Arc<Self> {
+    pub(crate) fn new(resolver: Arc<Resolver>, at_once: usize, timeout: Duration) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
-        Arc::new(Self { running: Mutex::default(), permits, timeout })
+        Arc::new(Self { resolver, running: Mutex::default(), permits, timeout })
     }
 
     /// The addresses of a name, in the order to be tried.
@@ -99,7 +107,11 @@ impl Lookups {
         let (lookups, host) = (Arc::clone(self), host.to_owned());
         // The system resolver blocks and cannot be interrupted: the permit is held until it is back, whoever still waits.
         tokio::task::spawn_blocking(move || {
-            let found = ask_system(&host);
+            let found = match (lookups.resolver)(&host) {
+                Ok(addresses) if addresses.is_empty() => Err("it has no addresses".into()),
+                Ok(addresses) => Ok(addresses.into()),
+                Err(reason) => Err(reason.into()),
+            };
             lookups.running.lock().remove(&host);
             sender.send_replace(Some(found));
             drop(permit);
@@ -108,18 +120,20 @@ impl Lookups {
     }
 }
 
-fn ask_system(host: &str) -> Found {
-    match (host, 0).to_socket_addrs() {
-        Ok(addresses) => {
-            let addresses: Arc<[IpAddr]> = addresses.map(|address| address.ip()).collect();
-            if addresses.is_empty() { Err("it has no addresses".into()) } else { Ok(addresses) }
-        }
-        Err(error) => Err(error.to_string().into()),
+impl fmt::Debug for Lookups {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookups").field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
+/// Asks the system.
+pub(crate) fn system(host: &str) -> Result<Vec<IpAddr>, String> {
+    let found = (host, 0).to_socket_addrs().map_err(|error| error.to_string())?;
+    Ok(found.map(|address| address.ip()).collect())
+}
+
 /// The resolver of one client: hands on only what its policy allows. (It is not asked about hosts that are addresses.)
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     pub(crate) lookups: Arc<Lookups>,
     pub(crate) policy: EgressPolicy,
@@ -143,19 +157,26 @@ impl Guard {
     }
 }
 
-impl Resolve for Guard {
-    fn resolve(&self, name: Name) -> Resolving {
-        // The first poll is in the request's own task, so its probe is found here.
+impl Service<Name> for Guard {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        // Connecting begins in the request's own task, so its probe is found here.
         let probe = Probe::current();
-        let guard = Self { lookups: Arc::clone(&self.lookups), policy: self.policy.clone(), http: self.http };
+        let guard = self.clone();
         Box::pin(async move {
             let timed = probe.as_ref().map(|probe| (probe, probe.resolving()));
             let found = guard.lookups.lookup(name.as_str()).await;
             if let Some((probe, started)) = timed {
                 probe.resolved(started);
             }
-            let addresses = guard.allowed(name.as_str(), &found?)?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
+            Ok(guard.allowed(name.as_str(), &found?)?.into_iter())
         })
     }
 }

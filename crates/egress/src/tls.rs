@@ -1,7 +1,7 @@
 //! Whom requests out trust: the system's certificate authorities, and those of `egress.ca_file`.
 //!
 //! The store is read once and shared by all clients. The system's are read with `rustls-native-certs` rather than through
-//! the platform verifier that reqwest would set up: there is one list and one vocabulary of errors for both kinds of roots,
+//! a platform verifier: there is one list and one vocabulary of errors for both kinds of roots,
 //! and a system without any is a warning, since `ca_file` may hold all that is needed.
 
 use std::path::{Path, PathBuf};
@@ -42,9 +42,6 @@ pub enum EgressSetupError {
     /// TLS cannot be set up.
     #[error("cannot set TLS up")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client cannot be set up.
-    #[error("cannot set the http client up")]
-    Client(#[from] reqwest::Error),
 }
 
 /// The system's roots and those in `ca_file`, if it names a file.

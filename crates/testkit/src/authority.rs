@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 
 /// A root, its PEM in a file, and what it issues.
@@ -36,19 +36,61 @@ impl Authority {
 
     /// A server's TLS configuration with a certificate for `localhost` and 127.0.0.1.
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        let key = KeyPair::generate().expect("ring makes a key");
-        let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
-            .expect("both are valid subject names");
-        let certificate = params.signed_by(&key, &self.issuer).expect("the issuer may sign");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring has the default versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .expect("the key belongs to the certificate");
-        Arc::new(config)
+        self.server_config_with(|_| {})
     }
+
+    /// The same, with whatever is changed about the certificate: its names, or its times.
+    pub fn server_config_with(&self, change: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
+        let key = KeyPair::generate().expect("ring makes a key");
+        let mut params = local();
+        change(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).expect("the issuer may sign");
+        serving(certificate.der().clone(), &key)
+    }
+
+    /// PEM files with a certificate for `localhost` and 127.0.0.1, good for servers and clients, and with its key.
+    pub fn files(&self, name: &str) -> CertificateFiles {
+        let key = KeyPair::generate().expect("ring makes a key");
+        let certificate = local().signed_by(&key, &self.issuer).expect("the issuer may sign");
+        let files = CertificateFiles {
+            certificate: self.dir.path().join(format!("{name}.pem")),
+            key: self.dir.path().join(format!("{name}.key")),
+        };
+        std::fs::write(&files.certificate, certificate.pem()).expect("the temporary directory is writable");
+        std::fs::write(&files.key, key.serialize_pem()).expect("the temporary directory is writable");
+        files
+    }
+}
+
+/// Where a certificate and its key are.
+#[derive(Clone, Debug)]
+pub struct CertificateFiles {
+    /// The certificate, in PEM form.
+    pub certificate: PathBuf,
+    /// Its key, in PEM form.
+    pub key: PathBuf,
+}
+
+/// A server's TLS configuration with a certificate that no authority has signed.
+pub fn self_signed_config() -> Arc<ServerConfig> {
+    let key = KeyPair::generate().expect("ring makes a key");
+    let certificate = local().self_signed(&key).expect("the parameters are complete");
+    serving(certificate.der().clone(), &key)
+}
+
+fn local() -> CertificateParams {
+    CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("both are valid subject names")
+}
+
+fn serving(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has the default versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("the key belongs to the certificate");
+    Arc::new(config)
 }
 
 impl Default for Authority {

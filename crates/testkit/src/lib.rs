@@ -4,15 +4,16 @@
 pub mod authority;
 pub mod clock;
 pub mod conformance;
+pub mod hostile;
 pub mod nats;
 pub mod process;
 pub mod receiver;
 pub mod redis;
 mod server;
 
-pub use authority::Authority;
+pub use authority::{Authority, CertificateFiles};
 pub use clock::ManualClock;
-pub use nats::{NatsCluster, NatsServer};
+pub use nats::{NatsCluster, NatsOperator, NatsServer};
 pub use process::{ClusterServers, Engine, Fanfare, Servers};
 pub use receiver::{Received, Receiver, Reply};
-pub use redis::RedisServer;
+pub use redis::{RedisCluster, RedisSentinels, RedisServer};

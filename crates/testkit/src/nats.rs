@@ -1,10 +1,14 @@
 //! A real `nats-server` with JetStream, on a port and in a directory of its own.
 
+mod operator;
+
 use std::path::Path;
 use std::time::Duration;
 
 use crate::process::free_port;
 use crate::server::{Kind, Server};
+
+pub use operator::NatsOperator;
 
 /// How long a server may take to catch up.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -80,16 +80,22 @@ impl Servers {
 
     /// What a process needs in its environment to use them.
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment(self.nats.url(), &self.redis)
+        Self::environment_of(self.nats.url(), self.redis.url())
+    }
+
+    /// What a process needs in its environment to use servers at these URLs.
+    pub fn environment_of(nats: String, redis: String) -> Vec<(String, String)> {
+        environment(nats, redis)
     }
 }
 
-/// What a process needs in its environment to use these servers.
-fn environment(nats: String, redis: &RedisServer) -> Vec<(String, String)> {
+fn environment(nats: String, redis: String) -> Vec<(String, String)> {
     let set = |name: &str, value: String| (name.to_owned(), value);
     vec![
         set("FANFARE_DISTRIBUTED_NATS_URLS", nats),
-        set("FANFARE_DISTRIBUTED_REDIS_URL", redis.url()),
+        set("FANFARE_DISTRIBUTED_REDIS_URL", redis),
+        // Set aside by each server: many tests run at once, and a disk need not have the default left for all.
+        set("FANFARE_DISTRIBUTED_EVENT_MAX_BYTES", (1u64 << 30).to_string()),
         // 32 bytes in base64; the same in every process, and a secret nowhere but here.
         set("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
     ]
@@ -116,7 +122,7 @@ impl ClusterServers {
 
     /// What a process needs in its environment to use them.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let mut environment = environment(self.nats.urls(), &self.redis);
+        let mut environment = environment(self.nats.urls(), self.redis.url());
         environment.push(("FANFARE_DISTRIBUTED_REPLICAS".to_owned(), self.nats.nodes.len().to_string()));
         environment
     }

@@ -1,6 +1,6 @@
 -- Claims a delivery at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how long the delivery is
--- remembered (ms), who claims. Answers in the order of the port's `Claim`. Time is this server's.
-local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until')
+-- remembered (ms), who claims, the number of this claim among theirs. Answers in the order of the port's `Claim`. Time is this server's.
+local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until', 'by', 'call')
 if known[1] then
   return { 'done', known[1] }
 end
@@ -15,10 +15,14 @@ if (known[2] and hop < tonumber(known[2])) or (held and hop < held) then
   return { 'stale' }
 end
 if held == hop then
+  -- The very same claim, sent again since its answer was lost on the way.
+  if known[5] == ARGV[4] and known[6] == ARGV[5] then
+    return { 'claimed' }
+  end
   return { 'busy' }
 end
 -- This copy proves that the delivery has moved on to this hop: lower ones are stale from now on.
-redis.call('HSET', KEYS[1], 'low', hop, 'hop', hop, 'until', now + tonumber(ARGV[2]), 'by', ARGV[4])
+redis.call('HSET', KEYS[1], 'low', hop, 'hop', hop, 'until', now + tonumber(ARGV[2]), 'by', ARGV[4], 'call', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if held then
   return { 'taken_over' }

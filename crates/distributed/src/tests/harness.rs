@@ -9,25 +9,68 @@ use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_runtime::{Span, SystemClock};
 use fanfare_telemetry::Metrics;
 use fanfare_testkit::conformance::{Engine, Harness};
-use fanfare_testkit::{NatsServer, RedisServer};
+use fanfare_testkit::{NatsServer, RedisCluster, RedisSentinels, RedisServer};
 use parking_lot::Mutex;
 
 use crate::message::Draft;
 use crate::names::Names;
 use crate::{Distributed, DistributedConfig};
 
+/// What Redis is.
+#[async_trait]
+pub(super) trait Redis: Send + Sync + Sized + 'static {
+    async fn begin() -> Self;
+    fn url(&self) -> String;
+}
+
+#[async_trait]
+impl Redis for RedisServer {
+    async fn begin() -> Self {
+        Self::start().await
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+#[async_trait]
+impl Redis for RedisCluster {
+    async fn begin() -> Self {
+        Self::start().await
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+#[async_trait]
+impl Redis for RedisSentinels {
+    async fn begin() -> Self {
+        Self::start().await
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+}
+
+/// NATS and one Redis.
+pub(super) type Servers = ServersWith<RedisServer>;
+
 /// One pair of servers for each test: they start in a tenth of a second, and end with it.
-pub(super) struct Servers {
+pub(super) struct ServersWith<R> {
     pub(super) nats: NatsServer,
-    pub(super) redis: RedisServer,
+    pub(super) redis: R,
     clock: Arc<dyn Clock>,
     /// The engine that was opened last, for what the ports do not offer.
     engine: Mutex<Option<Distributed>>,
 }
 
-impl Servers {
+impl<R: Redis> ServersWith<R> {
     pub(super) async fn begin() -> Self {
-        let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start());
+        let (nats, redis) = tokio::join!(NatsServer::start(), R::begin());
         Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
     }
 
@@ -43,6 +86,8 @@ impl Servers {
             gate_partitions: 4,
             lease: Span::from_secs(1),
             partition_lease: Span::from_millis(600),
+            // Set aside by each server: many run at once, and a disk need not have that much left.
+            event_max_bytes: 1 << 30,
             ..DistributedConfig::default()
         };
         config.nats.urls = self.nats.url();
@@ -70,7 +115,7 @@ pub(super) fn ports(engine: Distributed) -> Engine {
 }
 
 #[async_trait]
-impl Harness for Servers {
+impl<R: Redis> Harness for ServersWith<R> {
     async fn start() -> Self {
         Self::begin().await
     }

@@ -2,7 +2,9 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
 mod guard;
+mod hostile;
 mod outcomes;
 mod pool;
+mod rebinding;
 mod server;
 mod trust;

@@ -169,8 +169,8 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "egress.max_response_header_bytes",
-        "How many bytes an answer's headers may have in all. Default 65536; the client's buffer bounds what is \
-         read to find out.",
+        "How many bytes an answer's headers may have in all. Default 65536; at most 8 KiB more \
+         are read to find out.",
     ),
     (
         "egress.body_snippet_bytes",
@@ -315,19 +315,37 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ("distributed.nats.nkey_file", "A file with an nkey's seed. Default empty: none."),
     ("distributed.nats.user", "A user's name. Default empty: none."),
     ("distributed.nats.password", "That user's password. Default empty."),
-    ("distributed.nats.ca_file", "A file with certificates (PEM) to trust beside the system's. Default empty: none."),
+    (
+        "distributed.nats.ca_file",
+        "A file with certificates (PEM) to trust instead of the system's. Default empty: none.",
+    ),
     ("distributed.nats.cert_file", "A file with this client's certificate (PEM). Default empty: none."),
     ("distributed.nats.key_file", "A file with that certificate's key (PEM). Default empty: none."),
     ("distributed.nats.timeout", "How long one request may take. Default 5s."),
     (
         "distributed.redis.url",
-        "The server, such as `redis://127.0.0.1:6379/0`; `rediss://` for TLS, `redis://user:password@…` for an ACL \
-         user. Needed when `distributed.nats.urls` is set.",
+        "One server: `redis://127.0.0.1:6379/0`. The master that Sentinels know by a name: \
+         `redis+sentinel://host:26379,host:26379/name-of-the-master`. A cluster: \
+         `redis+cluster://host:6379,host:6379`. With `rediss` instead of `redis`, TLS. Needed when \
+         `distributed.nats.urls` is set.",
     ),
+    ("distributed.redis.user", "An ACL user's name. Default empty: the one in the URL, or Redis' default user."),
+    (
+        "distributed.redis.password",
+        "That user's password; without a user, the server's. Default empty: the one in the URL, or none.",
+    ),
+    ("distributed.redis.sentinel_user", "The user at the Sentinels themselves. Default empty: their default user."),
+    ("distributed.redis.sentinel_password", "The password at the Sentinels themselves. Default empty: none."),
     (
         "distributed.redis.ca_file",
         "A file with certificates (PEM) to trust instead of the system's. Default empty: none.",
     ),
+    (
+        "distributed.redis.cert_file",
+        "A file with this client's certificate (PEM), which Redis asks for unless told otherwise. Default empty: \
+         none.",
+    ),
+    ("distributed.redis.key_file", "A file with that certificate's key (PEM). Default empty: none."),
     (
         "distributed.redis.timeout",
         "How long one operation may take. Default 1s: deliveries go on without Redis, and should not wait for \
