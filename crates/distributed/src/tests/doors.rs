@@ -12,6 +12,7 @@ use fanfare_testkit::{Authority, NatsOperator, NatsServer};
 use nkeys::KeyPair;
 use tempfile::TempDir;
 
+use super::harness::metrics;
 use crate::{ConnectError, Distributed, DistributedConfig, NatsConfig};
 
 /// TLS needs it in the process.
@@ -30,7 +31,7 @@ async fn connect(nats: NatsConfig) -> Result<Distributed, ConnectError> {
     };
     // Not needed for what is done here.
     config.redis.url = "redis://127.0.0.1:1".to_owned();
-    soon(Distributed::connect(&config, Arc::new(SystemClock::new()))).await
+    soon(Distributed::connect(&config, Arc::new(SystemClock::new()), metrics())).await
 }
 
 async fn let_in(nats: NatsConfig) {

@@ -76,7 +76,7 @@ impl<R: Redis> ServersWith<R> {
 
     /// With a store of NATS that holds no more than that.
     pub(super) async fn small(store_bytes: u64) -> Self {
-        let (nats, redis) = tokio::join!(NatsServer::start_small(store_bytes), RedisServer::start());
+        let (nats, redis) = tokio::join!(NatsServer::start_small(store_bytes), R::begin());
         Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
     }
 

@@ -29,7 +29,7 @@ async fn connect(nats: &NatsServer, redis: RedisConfig) -> Result<Distributed, C
         ..DistributedConfig::default()
     };
     config.nats.urls = nats.url();
-    soon(Distributed::connect(&config, Arc::new(SystemClock::new()))).await
+    soon(Distributed::connect(&config, Arc::new(SystemClock::new()), metrics())).await
 }
 
 /// Everything that claims need goes through that door.
