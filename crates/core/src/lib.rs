@@ -18,6 +18,7 @@ pub mod journal;
 pub mod matching;
 pub mod normalise;
 pub mod pattern;
+pub mod payload;
 pub mod ports;
 pub mod project;
 pub mod request;

@@ -7,12 +7,14 @@ mod own_header;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, Entry, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Timestamp;
 use crate::event::EventType;
 use crate::ids::IdempotencyKey;
+use crate::payload::Payload;
 use crate::signature::{SigningKey, webhook_timestamp};
 use crate::webhook::PayloadVersion;
 
@@ -64,21 +66,24 @@ pub struct RequestTemplate {
 /// What one attempt adds.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
-    /// The event's type.
-    pub event_type: &'a EventType,
+    /// The body, with the event's name.
+    pub payload: &'a Payload,
     /// What the receiver de-duplicates by.
     pub key: IdempotencyKey,
     /// 1 for the first attempt.
     pub attempt: u32,
     /// When this attempt begins.
     pub at: Timestamp,
-    /// The body, byte for byte.
-    pub body: &'a [u8],
     /// Whether it is a test delivery.
     pub test: bool,
 }
 
 impl RequestTemplate {
+    /// What the webhook gets of an event of this type with this normalised data.
+    pub fn payload(&self, event_type: &EventType, data: &Bytes) -> Payload {
+        Payload::new(self.payload_version, event_type, data)
+    }
+
     /// All headers of one attempt but `Host` and `Content-Length`, which the HTTP client sets.
     ///
     /// The signatures are computed here: they cover the time of this very attempt. While a rotation's overlap lasts,
@@ -86,12 +91,13 @@ impl RequestTemplate {
     /// verifies.
     pub fn headers(&self, parts: &RequestParts<'_>) -> HeaderMap {
         let key = parts.key.to_string();
+        let body = &parts.payload.body;
         let previous =
             self.previous.as_ref().filter(|previous| parts.at < previous.until).map(|previous| &previous.key);
-        let mut standard_signature = self.signing.standard_signature(&key, parts.at, parts.body);
+        let mut standard_signature = self.signing.standard_signature(&key, parts.at, body);
         if let Some(previous) = previous {
             standard_signature.push(' ');
-            standard_signature.push_str(&previous.standard_signature(&key, parts.at, parts.body));
+            standard_signature.push_str(&previous.standard_signature(&key, parts.at, body));
         }
         let key = text(key);
         let own = &self.own_headers[..self.own_headers.len().min(MAX_OWN_HEADERS)];
@@ -99,13 +105,13 @@ impl RequestTemplate {
         let mut headers = HeaderMap::with_capacity(MAX_SET + own.len());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
-        headers.insert(X_WEBHOOK_EVENT, text(parts.event_type.as_str().to_owned()));
-        headers.insert(X_WEBHOOK_SIGNATURE, text(self.signing.body_signature(parts.body)));
+        headers.insert(X_WEBHOOK_EVENT, text(parts.payload.event.to_string()));
+        headers.insert(X_WEBHOOK_SIGNATURE, text(self.signing.body_signature(body)));
         if let Some(previous) = previous {
-            headers.insert(X_WEBHOOK_SIGNATURE_PREVIOUS, text(previous.body_signature(parts.body)));
+            headers.insert(X_WEBHOOK_SIGNATURE_PREVIOUS, text(previous.body_signature(body)));
         }
         headers.insert(X_IDEMPOTENCY_KEY, key.clone());
-        headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(self.payload_version.as_str()));
+        headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(parts.payload.version.as_str()));
         headers.insert(X_WEBHOOK_ATTEMPT, HeaderValue::from(parts.attempt));
         if parts.test {
             headers.insert(X_WEBHOOK_TEST, HeaderValue::from_static("true"));
@@ -155,13 +161,17 @@ mod tests {
         }
     }
 
-    fn parts<'a>(event_type: &'a EventType, body: &'a [u8]) -> RequestParts<'a> {
+    fn payload(event_type: &str, body: &str) -> Payload {
+        let event_type = EventType::new(event_type).unwrap();
+        template(&[]).payload(&event_type, &Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn parts(payload: &Payload) -> RequestParts<'_> {
         RequestParts {
-            event_type,
+            payload,
             key: "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11".parse().unwrap(),
             attempt: 3,
             at: Timestamp::from_seconds(1_765_000_001),
-            body,
             test: false,
         }
     }
@@ -177,8 +187,8 @@ mod tests {
             r#"{"message":{"id":"wamid.AAA1","timestamp":"1765000000","type":"text","#,
             r#""text":{"body":"Is my order ready?"}},"phone_number_id":"100200300400500"}"#
         );
-        let event_type = EventType::new("whatsapp.message.received").unwrap();
-        let headers = template(&[("Authorization", "Bearer 123")]).headers(&parts(&event_type, body.as_bytes()));
+        let payload = payload("whatsapp.message.received", body);
+        let headers = template(&[("Authorization", "Bearer 123")]).headers(&parts(&payload));
         let expected = [
             ("content-type", "application/json"),
             ("user-agent", concat!("Fanfare/", env!("CARGO_PKG_VERSION"))),
@@ -196,10 +206,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_mapped_to_v1_is_signed_and_named_as_it_is_sent() {
+        let template = RequestTemplate { payload_version: PayloadVersion::V1, ..template(&[]) };
+        let event_type = EventType::new("whatsapp.phone_number.created").unwrap();
+        let payload = template.payload(&event_type, &Bytes::from_static(br#"{"phone_number_id":"1"}"#));
+        assert_eq!(payload.body, r#"{"whatsapp_config":{"id":"1","phone_number_id":"1"}}"#);
+        let headers = template.headers(&parts(&payload));
+        assert_eq!(headers["x-webhook-event"], "whatsapp.config.created");
+        assert_eq!(headers["x-webhook-payload-version"], "v1");
+        assert_eq!(headers["x-webhook-signature"], template.signing.body_signature(&payload.body));
+    }
+
+    #[test]
     fn only_a_test_delivery_says_that_it_is_one() {
-        let event_type = EventType::new("order.paid").unwrap();
+        let payload = payload("order.paid", "{}");
         let template = template(&[]);
-        let parts = parts(&event_type, b"{}");
+        let parts = parts(&payload);
         assert!(!template.headers(&parts).contains_key("x-webhook-test"));
         let test = template.headers(&RequestParts { test: true, ..parts });
         assert_eq!(test["x-webhook-test"], "true");
@@ -218,7 +240,6 @@ mod tests {
             webhook_signature: String,
         }
         let vectors: Vec<Vector> = serde_json::from_str(include_str!("../vectors/signatures.json")).unwrap();
-        let event_type = EventType::new("order.paid").unwrap();
         let key = |vector: &Vector| SigningKey::new(&Secret::new(vector.secret.clone()).unwrap());
         let mut seen = 0;
         for (old, new) in vectors.iter().flat_map(|old| vectors.iter().map(move |new| (old, new))) {
@@ -232,12 +253,13 @@ mod tests {
                 previous: Some(PreviousSigning { key: key(old), until }),
                 ..template(&[])
             };
-            let parts = RequestParts { at, key: id, ..parts(&event_type, new.body.as_bytes()) };
+            let payload = payload("order.paid", &new.body);
+            let parts = RequestParts { at, key: id, ..parts(&payload) };
 
             let during = with(at.after(millisecond)).headers(&parts);
             assert_eq!(during["x-webhook-signature"], new.x_webhook_signature);
-            assert_eq!(during["x-webhook-signature-previous"], key(old).body_signature(parts.body));
-            let previous = key(old).standard_signature(&new.webhook_id, at, parts.body);
+            assert_eq!(during["x-webhook-signature-previous"], key(old).body_signature(&payload.body));
+            let previous = key(old).standard_signature(&new.webhook_id, at, &payload.body);
             assert_eq!(during["webhook-signature"], format!("{} {previous}", new.webhook_signature));
             if (&old.body, &old.webhook_id, old.webhook_timestamp)
                 == (&new.body, &new.webhook_id, new.webhook_timestamp)
@@ -259,8 +281,7 @@ mod tests {
         let mut template = template(&[("X-Token", "one")]);
         let foreign = (X_WEBHOOK_SIGNATURE, HeaderValue::from_static("forged"));
         template.own_headers = template.own_headers.iter().cloned().chain([foreign]).collect();
-        let event_type = EventType::new("order.paid").unwrap();
-        let headers = template.headers(&parts(&event_type, b"{}"));
+        let headers = template.headers(&parts(&payload("order.paid", "{}")));
         assert_ne!(headers["x-webhook-signature"], "forged");
         assert_eq!(headers.get_all("x-webhook-signature").iter().count(), 1);
         assert_eq!(headers["x-token"], "one");
@@ -269,8 +290,7 @@ mod tests {
     #[test]
     fn the_log_shows_every_header_but_no_own_value() {
         let template = template(&[("X-Token", "hunter22")]);
-        let event_type = EventType::new("order.paid").unwrap();
-        let headers = template.headers(&parts(&event_type, b"{}"));
+        let headers = template.headers(&parts(&payload("order.paid", "{}")));
         let masked = template.masked(&headers);
         assert_eq!(masked.len(), headers.len());
         assert!(masked.contains(&("x-token".to_owned(), "***".to_owned())), "{masked:?}");

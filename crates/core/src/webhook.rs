@@ -15,7 +15,9 @@ use crate::seal::Sealed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadVersion {
-    /// The event's normalised data as it is.
+    /// The event's normalised data mapped to what it was in the platform's first version.
+    V1,
+    /// The event's normalised data.
     #[default]
     V2,
 }
@@ -24,6 +26,7 @@ impl PayloadVersion {
     /// The value of `X-Webhook-Payload-Version`.
     pub fn as_str(self) -> &'static str {
         match self {
+            PayloadVersion::V1 => "v1",
             PayloadVersion::V2 => "v2",
         }
     }

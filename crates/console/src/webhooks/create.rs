@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::fields::{Purpose, WebhookFields};
 use super::view::WebhookView;
-use super::{headers, target, warnings};
+use super::{headers, rules, target, warnings};
 use crate::api::{Api, contended};
 use crate::audit;
 use crate::input::{Given, Object};
@@ -37,7 +37,8 @@ struct Created {
 /// Makes a webhook. From the answer on, every event accepted is matched against it.
 ///
 /// # Errors
-/// 400 with every wrong field, 401, 403, 409 for a source and URL that are taken or too many webhooks, 413, 503.
+/// 400 with every wrong field, 401, 403, 409 for a source and URL that are taken or too many webhooks, 413, 422 for fields that
+/// do not go together, 503.
 pub(crate) async fn create(
     State(api): State<Arc<Api>>,
     request_headers: HeaderMap,
@@ -50,6 +51,7 @@ pub(crate) async fn create(
     api.fresh(Group::Config).await?;
     let fields = WebhookFields::read(&object, Purpose::Create, &api.policy(project))?;
     let made = make(&api.console.key, api.new_webhook_id(), project, &fields, api.clock.now())?;
+    rules::check(&made.webhook)?;
     // Looked up before the lock is taken: a slow resolver holds nobody else up.
     let mut warnings: Vec<String> = warnings::about_host(&api, &made.webhook.url).await.into_iter().collect();
     warnings.extend(warnings::about_secret(&made.secret));

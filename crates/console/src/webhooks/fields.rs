@@ -222,9 +222,9 @@ fn description(value: &Value) -> Result<String, String> {
 
 fn payload_version(value: &Value) -> Result<PayloadVersion, String> {
     match text(value)? {
+        "v1" => Ok(PayloadVersion::V1),
         "v2" => Ok(PayloadVersion::V2),
-        "v1" => Err("`v1` is not available yet; use `v2`".to_owned()),
-        _ => Err("must be `v2`".to_owned()),
+        _ => Err("must be `v1` or `v2`".to_owned()),
     }
 }
 

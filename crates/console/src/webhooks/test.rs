@@ -1,7 +1,7 @@
 //! `POST /v1/webhooks/{id}/test`: a sample, sent at once and signed as ever, also while the webhook is inactive or paused.
 //!
 //! It touches no queue, no health and no log of deliveries: it shows its asker what the receiver answers. The body is the
-//! catalogue's sample of the type with `"test": true` at its end; of a type that the catalogue does not have, `{"test": true}`.
+//! catalogue's sample of the type with `"test": true` at its end, in the webhook's payload version; of a type that the catalogue does not have, `{"test": true}`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -60,18 +60,17 @@ pub(crate) async fn test(
     let served = api.webhook(caller.project(), &id).await?;
     let asked = read(&Object::read_optional(&headers, body, api.console.config.max_body_bytes).await?)?;
     let event_type = choose(&served.webhook, asked)?;
-    let body = sample(&event_type)?;
+    let payload = served.template.payload(&event_type, &sample(&event_type)?);
     let _slot = api.tests.take(caller.project())?;
     audit::line(&caller, audit::Act::Tested, served.webhook.id);
 
     // An event id of its own: a receiver that remembers keys must not take this test for the one before.
     let event = EventId::new(format!("test_{}", api.new_ulid())).map_err(|_| Problem::internal())?;
     let request_headers = served.template.headers(&RequestParts {
-        event_type: &event_type,
+        payload: &payload,
         key: IdempotencyKey::derive(served.webhook.id, &event),
         attempt: 1,
         at: api.clock.now(),
-        body: &body,
         test: true,
     });
     let policy = api.policy(caller.project());
@@ -79,7 +78,7 @@ pub(crate) async fn test(
         url: &served.webhook.url,
         policy: &policy,
         headers: request_headers,
-        body,
+        body: payload.body,
         timeout: served.webhook.timeout.as_duration(),
     });
     Ok(Json(Tested { data: TestResult::of(&answer.await) }))

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::fields::{Purpose, WebhookFields};
 use super::view::WebhookView;
-use super::{activate, headers, stored, target, warnings};
+use super::{activate, headers, rules, stored, target, warnings};
 use crate::api::{Api, contended};
 use crate::audit;
 use crate::input::{Given, Object};
@@ -34,7 +34,8 @@ pub(crate) struct Updated {
 /// Changes a webhook. From the answer on, every event accepted is matched against what it is now.
 ///
 /// # Errors
-/// 400 with every wrong field, 401, 403, 404, 409 for a source and URL that are taken, 413, 503.
+/// 400 with every wrong field, 401, 403, 404, 409 for a source and URL that are taken, 413, 422 for fields
+/// that do not go together, 503.
 pub(crate) async fn patch(
     State(api): State<Arc<Api>>,
     request_headers: HeaderMap,
@@ -63,7 +64,7 @@ pub(crate) async fn patch(
 /// again completes either.
 ///
 /// # Errors
-/// 400, 404, 409, 503.
+/// 400, 404, 409, 422, 503.
 pub(crate) async fn change(
     api: &Api,
     project: &ProjectId,
@@ -76,6 +77,7 @@ pub(crate) async fn change(
     for _ in 0..stored::TRIES {
         let (current, revision) = stored::webhook(store, project, id).await?;
         let changed = merge(&api.console.key, &current, fields, api.clock.now())?;
+        rules::check(&changed)?;
         if (&changed.url, &changed.source) != (&current.url, &current.source) {
             target::check(api, &changed).await?;
         }

@@ -145,7 +145,7 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("headers", json!({"X A": "a"})), "$.headers[\"X A\"]"),
         (with("headers", json!({"X-A": "a", "x-a": "b"})), "$.headers.x-a"),
         (with("headers", json!({"X-A": "***"})), "$.headers.X-A"),
-        (with("payload_version", json!("v1")), "$.payload_version"),
+        (with("payload_version", json!("v3")), "$.payload_version"),
         (with("payload_version", json!(2)), "$.payload_version"),
         (with("retry_schedule", json!("often")), "$.retry_schedule"),
         (with("retry_schedule", json!([])), "$.retry_schedule"),
@@ -263,4 +263,29 @@ async fn a_wrong_pattern_is_told_what_it_must_be() {
         "{}",
         answer.body
     );
+}
+
+#[tokio::test]
+async fn a_v1_webhook_cannot_subscribe_to_what_needs_v2() {
+    let world = World::new().await;
+    let v1 = |events: Value| json!({"url": "https://127.0.0.1:1/v1", "events": events, "payload_version": "v1"});
+    for (events, field) in [
+        (json!(["whatsapp.phone_number.offboarded"]), "$.events[0]"),
+        (json!(["order.paid", "whatsapp.phone_number.*"]), "$.events[1]"),
+        (json!(["**"]), "$.events[0]"),
+    ] {
+        let refused = world.call("POST", "/v1/webhooks", Some(v1(events))).await;
+        assert_eq!((refused.status, refused.code()), (422, "payload-version-v2-needed"), "{}", refused.body);
+        assert_eq!(refused.fields(), [field]);
+    }
+    let events = json!(["whatsapp.message.*", "whatsapp.phone_number.created", "order.paid"]);
+    let created = world.webhook(v1(events)).await;
+    assert_eq!(created["payload_version"], "v1");
+    let path = format!("/v1/webhooks/{}", created["id"].as_str().unwrap());
+    let wider = world.call("PATCH", &path, Some(json!({"events": ["whatsapp.**"]}))).await;
+    assert_eq!((wider.status, wider.code()), (422, "payload-version-v2-needed"), "{}", wider.body);
+    let both = json!({"events": ["whatsapp.**"], "payload_version": "v2"});
+    assert_eq!(world.call("PATCH", &path, Some(both)).await.status, 200);
+    let back = world.call("PATCH", &path, Some(json!({"payload_version": "v1"}))).await;
+    assert_eq!((back.status, back.code()), (422, "payload-version-v2-needed"), "{}", back.body);
 }
