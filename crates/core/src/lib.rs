@@ -16,6 +16,7 @@ pub mod health;
 pub mod ids;
 pub mod journal;
 pub mod matching;
+pub mod meta;
 pub mod normalise;
 pub mod pattern;
 pub mod payload;

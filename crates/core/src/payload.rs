@@ -58,6 +58,11 @@ impl Payload {
         };
         Self { event, version, body: body.unwrap_or_else(|| data.clone()) }
     }
+
+    /// A raw Meta body, as it is.
+    pub fn raw(body: &Bytes) -> Self {
+        Self { event: crate::meta::RAW_TYPE.into(), version: PayloadVersion::V2, body: body.clone() }
+    }
 }
 
 /// Whether a type has no v1 payload, so that v1 webhooks cannot subscribe to it.

@@ -52,6 +52,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
     let expected = json!({
         "id": id,
         "url": "https://127.0.0.1:1/hooks",
+        "kind": "kapso",
         "events": ["order.paid", "whatsapp.**"],
         "source": "100200300400500",
         "filter": {"z": [1.0], "a": {"b": [{"exists": false}]}},
@@ -64,6 +65,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
         "payload_version": "v2",
         "retry_schedule": [1, 60],
         "timeout_seconds": 30,
+        "inactivity_minutes": null,
         "secret_last4": &secret[secret.len() - 4..],
         "previous_secret_until": null,
         "created_at": shown["created_at"],
@@ -94,13 +96,14 @@ async fn what_is_left_out_has_the_documented_default() {
         ("filter", Value::Null),
         ("description", Value::Null),
         ("headers", json!({})),
+        ("kind", json!("kapso")),
         ("payload_version", json!("v2")),
         ("retry_schedule", json!("standard")),
         ("timeout_seconds", json!(10)),
     ] {
         assert_eq!(created[field], value, "{field}");
     }
-    for later in ["ordering", "rate_limit", "buffer_enabled", "inactivity_minutes"] {
+    for later in ["ordering", "rate_limit", "buffer_enabled"] {
         assert!(created.get(later).is_none(), "{later} is not there yet");
     }
 }
@@ -147,6 +150,9 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("headers", json!({"X-A": "***"})), "$.headers.X-A"),
         (with("payload_version", json!("v3")), "$.payload_version"),
         (with("payload_version", json!(2)), "$.payload_version"),
+        (with("kind", json!("whatsapp")), "$.kind"),
+        (with("inactivity_minutes", json!(0)), "$.inactivity_minutes"),
+        (with("inactivity_minutes", json!(1441)), "$.inactivity_minutes"),
         (with("retry_schedule", json!("often")), "$.retry_schedule"),
         (with("retry_schedule", json!([])), "$.retry_schedule"),
         (with("retry_schedule", json!([0])), "$.retry_schedule"),
@@ -162,15 +168,9 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("state", json!("healthy")), "$.state"),
         (with("urls", json!("x")), "$.urls"),
     ];
-    for later in [
-        "ordering",
-        "rate_limit",
-        "buffer_enabled",
-        "buffer_window_seconds",
-        "max_buffer_size",
-        "buffer_events",
-        "inactivity_minutes",
-    ] {
+    for later in
+        ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"]
+    {
         let field: &'static str = Box::leak(format!("$.{later}").into_boxed_str());
         cases.push((with(later, Value::Null), field));
     }
