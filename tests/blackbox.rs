@@ -46,6 +46,8 @@ mod filters;
 mod high_water;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
+#[path = "blackbox/kapso.rs"]
+mod kapso;
 #[path = "blackbox/lifecycle.rs"]
 mod lifecycle;
 #[path = "blackbox/load.rs"]
