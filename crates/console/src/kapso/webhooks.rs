@@ -9,6 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use fanfare_core::api_key::Scope;
 use fanfare_core::event::EventType;
+use fanfare_core::payload;
 use fanfare_core::secret::Secret;
 use fanfare_core::webhook::Webhook;
 use fanfare_http::{Caller, Problem};
@@ -139,7 +140,8 @@ pub(crate) async fn test(
     let in_query = query.one("event_type", parse);
     query.refuse()?;
     let in_body = test::read(&Object::read_optional(&headers, body, api.console.config.max_body_bytes).await?)?;
-    test::run(&api, &caller, &served, in_body.or(in_query)).await.map(Json)
+    let asked = in_body.or(in_query).map(|asked| payload::type_named_in_v1(asked.as_str()).unwrap_or(asked));
+    test::run(&api, &caller, &served, asked).await.map(Json)
 }
 
 async fn list(

@@ -1,6 +1,7 @@
 //! The API that Kapso's clients know.
 
 use fanfare_core::delivery::End;
+use fanfare_testkit::{Receiver, Reply};
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN, Answer, MANAGER, READER, State, World};
@@ -174,6 +175,34 @@ async fn secrets_are_shown_where_the_project_says_so_and_replaced_with_an_overla
     assert!(ours["previous_secret_until"].is_string(), "the one before signs beside it: {ours}");
     let short = world.call("PATCH", &path, Some(json!({"whatsapp_webhook": {"secret_key": "short"}}))).await;
     assert_eq!(error(&short), (422, "validation_failed"));
+}
+
+#[tokio::test]
+async fn a_test_takes_its_type_from_the_body_or_the_query_also_by_its_name_in_v1() {
+    let world = World::new().await;
+    let receiver = Receiver::http(|_| Reply::Status(500)).await;
+    let mut fields = hook(&["project.event", "whatsapp.phone_number.created"]);
+    fields["whatsapp_webhook"]["url"] = json!(receiver.url("/"));
+    let created = create(&world, ALL, fields).await;
+    let path = format!("{ALL}/{}/test", created["id"].as_str().unwrap());
+    let created_event = "whatsapp.phone_number.created";
+    for (query, body, expected) in [
+        ("", Value::Null, "project.event"),
+        ("?event_type=whatsapp.phone_number.created", Value::Null, created_event),
+        ("", json!({"event_type": "whatsapp.config.created"}), created_event),
+        ("?event_type=project.event", json!({"event_type": created_event}), created_event),
+    ] {
+        let answer = world.call("POST", &format!("{path}{query}"), Some(body).filter(|body| !body.is_null())).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(
+            (&answer.body["data"]["success"], &answer.body["data"]["status_code"]),
+            (&json!(false), &json!(500))
+        );
+        let sent = receiver.so_far();
+        assert_eq!(sent.last().unwrap().header("x-webhook-event"), expected);
+    }
+    let other = world.call("POST", &format!("{path}?event_type=order.paid"), None).await;
+    assert_eq!(error(&other), (422, "not_subscribed"));
 }
 
 #[tokio::test]
