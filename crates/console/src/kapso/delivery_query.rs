@@ -48,7 +48,10 @@ impl KapsoStatus {
         match status {
             DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => Self::Pending,
             DeliveryStatus::Delivered => Self::Delivered,
-            DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded => Self::Failed,
+            DeliveryStatus::Exhausted
+            | DeliveryStatus::Expired
+            | DeliveryStatus::Discarded
+            | DeliveryStatus::Quarantined => Self::Failed,
         }
     }
 
@@ -56,7 +59,12 @@ impl KapsoStatus {
         match self {
             Self::Pending => &[DeliveryStatus::Pending, DeliveryStatus::Waiting, DeliveryStatus::Gated],
             Self::Delivered => &[DeliveryStatus::Delivered],
-            Self::Failed => &[DeliveryStatus::Exhausted, DeliveryStatus::Expired, DeliveryStatus::Discarded],
+            Self::Failed => &[
+                DeliveryStatus::Exhausted,
+                DeliveryStatus::Expired,
+                DeliveryStatus::Discarded,
+                DeliveryStatus::Quarantined,
+            ],
         }
     }
 }
@@ -180,7 +188,7 @@ mod tests {
         let cursor = AfterDelivery(7).encode();
         let query = format!("status=failed&event=whatsapp.config.created&period=7d&limit=5&after={cursor}");
         let asked = asked(&query).unwrap();
-        assert_eq!(asked.filter.statuses.len(), 3);
+        assert_eq!(asked.filter.statuses.len(), 4);
         assert_eq!(asked.filter.event_type.unwrap().as_str(), "whatsapp.phone_number.created");
         assert_eq!((asked.start, asked.filter.limit), (WindowStart::After(7), 5));
         assert_eq!(asked.parameters, "status=failed&event=whatsapp.config.created&period=7d&limit=5");

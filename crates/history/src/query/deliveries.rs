@@ -164,10 +164,13 @@ pub(super) fn is_wanted(row: &Row<'_>, project: &ProjectId, filter: &DeliveryFil
         })
 }
 
-/// Whether it ended otherwise than delivered, or waits after a failed attempt.
+/// Whether it ended otherwise than delivered or stands aside, or waits after a failed attempt.
 fn has_failed(row: &Row<'_>) -> rusqlite::Result<bool> {
     Ok(match columns::status(row, 7)? {
-        DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded => true,
+        DeliveryStatus::Exhausted
+        | DeliveryStatus::Expired
+        | DeliveryStatus::Discarded
+        | DeliveryStatus::Quarantined => true,
         DeliveryStatus::Delivered => false,
         DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => {
             columns::outcome(row, 14)?.is_some_and(|outcome| outcome != OutcomeClass::Success)

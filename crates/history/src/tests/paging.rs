@@ -104,7 +104,13 @@ pub(super) fn fits(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
         && filter.event.as_ref().is_none_or(|event| row.event == *event)
         && filter.event_type.as_ref().is_none_or(|event_type| row.event_type == *event_type)
         && (!filter.errors_only
-            || matches!(row.status, DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded)
+            || matches!(
+                row.status,
+                DeliveryStatus::Exhausted
+                    | DeliveryStatus::Expired
+                    | DeliveryStatus::Discarded
+                    | DeliveryStatus::Quarantined
+            )
             || (row.status != DeliveryStatus::Delivered
                 && row.last_outcome.is_some_and(|outcome| outcome != OutcomeClass::Success)))
         && (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
