@@ -48,6 +48,8 @@ mod high_water;
 mod hostile;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
+#[path = "blackbox/kapso.rs"]
+mod kapso;
 #[path = "blackbox/lifecycle.rs"]
 mod lifecycle;
 #[path = "blackbox/load.rs"]

@@ -60,7 +60,8 @@ struct Need {
 }
 
 const NEEDS: &[Need] = &[
-    Need { program: "node", version: &["--version"], least: (18, 0), packages: &["nodejs"] },
+    // What the Kapso chat adapter needs.
+    Need { program: "node", version: &["--version"], least: (20, 19), packages: &["nodejs"] },
     Need { program: "npm", version: &["--version"], least: (9, 0), packages: &["npm"] },
     Need { program: "python3", version: &["--version"], least: (3, 10), packages: &["python3", "python3-venv"] },
     Need { program: "go", version: &["version"], least: (1, 19), packages: &["golang-go"] },

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fanfare_core::api_key::Scope;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::event::{Event, EventHeader, EventType, Extensions, Source, Subject};
 use fanfare_core::ids::{EventId, WebhookId};
 use fanfare_core::matching::NonMatch;
+use fanfare_core::meta;
 use fanfare_history::EventRow;
 use fanfare_http::Problem;
 use http::HeaderMap;
@@ -63,6 +66,9 @@ pub(crate) struct EventView {
     fanned_out_at: Option<Timestamp>,
     data_bytes: u64,
     data: Option<Box<RawValue>>,
+    /// A raw Meta body, which need not be JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
     deliveries: Vec<DeliveryView>,
     deliveries_total: u64,
     non_matches: Vec<NonMatchView>,
@@ -97,9 +103,9 @@ pub(crate) async fn one(
         .await
         .map_err(|error| history_failed(&error))?;
     let view = match (row, logged) {
-        (Some(row), logged) => EventView::fanned_out(row, data(logged.as_ref())?),
+        (Some(row), logged) => EventView::fanned_out(row, Shown::of(logged.as_ref())?),
         (None, Some(event)) => {
-            let view = EventView::pending(&event.header, data(Some(&event))?, event.data.len());
+            let view = EventView::pending(&event.header, Shown::of(Some(&event))?, event.data.len());
             view.unless_long_ago(api.clock.now())
         }
         (None, None) => return Err(Problem::not_found("event")),
@@ -107,17 +113,29 @@ pub(crate) async fn one(
     Ok(Json(view))
 }
 
-/// The data as it is sent, byte for byte.
-fn data(event: Option<&Event>) -> Result<Option<Box<RawValue>>, Problem> {
-    let Some(event) = event else { return Ok(None) };
-    serde_json::from_slice(&event.data).map(Some).map_err(|error| {
-        tracing::error!(event = %event.header.id, %error, "an event's stored data is not JSON");
-        Problem::internal()
-    })
+/// The data as it is kept, byte for byte.
+#[derive(Debug, Default)]
+struct Shown {
+    json: Option<Box<RawValue>>,
+    base64: Option<String>,
+}
+
+impl Shown {
+    fn of(event: Option<&Event>) -> Result<Self, Problem> {
+        let Some(event) = event else { return Ok(Self::default()) };
+        if meta::is_raw(&event.header.event_type) {
+            return Ok(Self { base64: Some(STANDARD.encode(&event.data)), ..Self::default() });
+        }
+        let json = serde_json::from_slice(&event.data).map_err(|error| {
+            tracing::error!(event = %event.header.id, %error, "an event's stored data is not JSON");
+            Problem::internal()
+        })?;
+        Ok(Self { json: Some(json), ..Self::default() })
+    }
 }
 
 impl EventView {
-    fn pending(header: &EventHeader, data: Option<Box<RawValue>>, bytes: usize) -> Self {
+    fn pending(header: &EventHeader, data: Shown, bytes: usize) -> Self {
         let EventHeader { project: _, id, event_type, source, subject, time, expires_at, accepted_at, extensions } =
             header.clone();
         Self {
@@ -133,7 +151,8 @@ impl EventView {
             note: None,
             fanned_out_at: None,
             data_bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
-            data,
+            data: data.json,
+            data_base64: data.base64,
             deliveries: Vec::new(),
             deliveries_total: 0,
             non_matches: Vec::new(),
@@ -149,7 +168,7 @@ impl EventView {
         Self { status: EventStatus::NotRecorded, note: Some(NOT_RECORDED), ..self }
     }
 
-    fn fanned_out(row: EventRow, data: Option<Box<RawValue>>) -> Self {
+    fn fanned_out(row: EventRow, data: Shown) -> Self {
         let non_matches =
             row.non_matches.into_iter().map(|(webhook_id, why)| NonMatchView { webhook_id, why }).collect();
         Self {

@@ -13,6 +13,7 @@ mod event_types;
 mod events;
 mod filters;
 mod input;
+mod kapso;
 mod paging;
 mod projects;
 mod retry;
@@ -77,8 +78,13 @@ pub fn routes() -> Vec<RouteInfo> {
     Route::infos(&routes::table())
 }
 
+/// Answers the errors of Kapso's paths in Kapso's shape. To be called on the whole router, its fallbacks included.
+pub fn with_kapso_errors(router: Router) -> Router {
+    kapso::errors::reshaped(router)
+}
+
 impl Console {
-    /// The routes under `/v1` but `POST /v1/events`.
+    /// The routes under `/v1` and `/platform/v1` but `POST /v1/events`.
     ///
     /// The console has no metrics of its own so far; its test deliveries are counted by the egress.
     pub fn router(self, clock: Arc<dyn Clock>, _metrics: Metrics) -> Router {

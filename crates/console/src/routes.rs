@@ -7,6 +7,7 @@ use fanfare_http::{Access, Route};
 use http::Method;
 
 use crate::api::Api;
+use crate::kapso::{deliveries as kapso_deliveries, webhooks as kapso};
 use crate::webhooks::{activate, create, delete, read, rotate, secret, test, update};
 use crate::{api_keys, deliveries, event_types, events, filters, projects, retry};
 
@@ -14,6 +15,9 @@ const READ: Access = Access::Key(Scope::Read);
 const MANAGE: Access = Access::Key(Scope::Manage);
 const KEYS: Access = Access::KeyOrAdmin(Scope::Manage);
 const ADMIN: Access = Access::Admin;
+
+const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks";
+const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
 /// The routes, without fallbacks: the router is merged with others, and what none of them knows is answered by the whole.
 ///
@@ -42,9 +46,21 @@ pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
         Route::new(patch.clone(), "/v1/api-keys/{id}", KEYS, api_keys::update::patch),
         Route::new(del.clone(), "/v1/api-keys/{id}", KEYS, api_keys::delete::delete),
         Route::new(get.clone(), "/v1/projects", ADMIN, projects::read::list),
-        Route::new(post, "/v1/projects", ADMIN, projects::create::create),
-        Route::new(get, "/v1/projects/{id}", ADMIN, projects::read::one),
-        Route::new(patch, "/v1/projects/{id}", ADMIN, projects::update::patch),
-        Route::new(del, "/v1/projects/{id}", ADMIN, projects::delete::delete),
+        Route::new(post.clone(), "/v1/projects", ADMIN, projects::create::create),
+        Route::new(get.clone(), "/v1/projects/{id}", ADMIN, projects::read::one),
+        Route::new(patch.clone(), "/v1/projects/{id}", ADMIN, projects::update::patch),
+        Route::new(del.clone(), "/v1/projects/{id}", ADMIN, projects::delete::delete),
+        Route::new(get.clone(), OF_NUMBER, READ, kapso::list_of_number),
+        Route::new(post.clone(), OF_NUMBER, MANAGE, kapso::create_of_number),
+        Route::new(get.clone(), ONE_OF_NUMBER, READ, kapso::get_of_number),
+        Route::new(patch.clone(), ONE_OF_NUMBER, MANAGE, kapso::patch_of_number),
+        Route::new(del.clone(), ONE_OF_NUMBER, MANAGE, kapso::delete_of_number),
+        Route::new(get.clone(), "/platform/v1/whatsapp/webhooks", READ, kapso::list_all),
+        Route::new(post.clone(), "/platform/v1/whatsapp/webhooks", MANAGE, kapso::create_any),
+        Route::new(get.clone(), "/platform/v1/whatsapp/webhooks/{id}", READ, kapso::get_any),
+        Route::new(patch, "/platform/v1/whatsapp/webhooks/{id}", MANAGE, kapso::patch_any),
+        Route::new(del, "/platform/v1/whatsapp/webhooks/{id}", MANAGE, kapso::delete_any),
+        Route::new(post, "/platform/v1/whatsapp/webhooks/{id}/test", MANAGE, kapso::test),
+        Route::new(get, "/platform/v1/webhook_deliveries", READ, kapso_deliveries::list),
     ]
 }

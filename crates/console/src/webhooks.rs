@@ -7,6 +7,7 @@ pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod read;
 pub(crate) mod rotate;
+pub(crate) mod rules;
 pub(crate) mod secret;
 pub(crate) mod stored;
 pub(crate) mod target;

@@ -18,7 +18,7 @@ use fanfare_core::matching::MatchIndex;
 use fanfare_core::pattern::EventPattern;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::seal::SealingKey;
-use fanfare_core::webhook::{AttemptTimeout, PayloadVersion, Webhook};
+use fanfare_core::webhook::{AttemptTimeout, PayloadVersion, Webhook, WebhookKind};
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
@@ -145,9 +145,11 @@ fn template(rng: &mut StdRng) -> Webhook {
         active: true,
         inactive_since: None,
         headers: Vec::new(),
+        kind: WebhookKind::default(),
         payload_version: PayloadVersion::default(),
         retry_schedule: RetrySchedule::default(),
         timeout: AttemptTimeout::default(),
+        inactivity_minutes: None,
         secret: key.seal("not looked at", "", rng),
         secret_last4: "k at".to_owned(),
         previous_secret: None,

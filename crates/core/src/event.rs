@@ -98,7 +98,7 @@ pub struct EventHeader {
 pub struct Event {
     /// Its attributes.
     pub header: EventHeader,
-    /// Its normalised data: what receivers get, byte for byte.
+    /// Its normalised data, of which bodies are made; of a raw Meta body, that body byte for byte.
     pub data: Bytes,
     /// What a repeated publish is compared by.
     pub content: ContentHash,

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::event::EventHeader;
 use crate::filter::FilterData;
 use crate::ids::WebhookId;
+use crate::meta;
 use crate::pattern::EventPattern;
-use crate::webhook::Webhook;
+use crate::webhook::{Webhook, WebhookKind};
 
 use postings::{Place, Postings};
 use symbols::{Symbol, Symbols};
@@ -56,7 +57,7 @@ pub fn non_match(webhook: &Webhook, event: &EventHeader, data: Option<&FilterDat
     if !webhook.active {
         return Some(NonMatch::Inactive);
     }
-    if !webhook.events.iter().any(|pattern| pattern.matches(&event.event_type)) {
+    if !webhook.subscribes_to(&event.event_type) {
         return Some(NonMatch::Type);
     }
     if webhook.source.is_some() && webhook.source != event.source {
@@ -130,11 +131,17 @@ impl MatchIndex {
         }
         let project = self.symbols.acquire(webhook.project.as_str());
         let source = webhook.source.as_ref().map(|source| self.symbols.acquire(source.as_str()));
-        let mut patterns: Vec<&EventPattern> = webhook.events.iter().collect();
-        patterns.sort_unstable();
-        patterns.dedup();
-        // Different patterns have different places, so none is posted, and later removed, twice.
-        let places: Vec<Place> = patterns.into_iter().map(|pattern| self.place(project, pattern)).collect();
+        let places = match webhook.kind {
+            WebhookKind::Kapso => {
+                let mut patterns: Vec<&EventPattern> = webhook.events.iter().collect();
+                patterns.retain(|pattern| pattern.as_str() != meta::RAW_TYPE);
+                patterns.sort_unstable();
+                patterns.dedup();
+                // Different patterns have different places, so none is posted, and later removed, twice.
+                patterns.into_iter().map(|pattern| self.place(project, pattern)).collect()
+            }
+            WebhookKind::Meta => vec![Place::Exact { project, event_type: self.symbols.acquire(meta::RAW_TYPE) }],
+        };
         for place in &places {
             self.postings.insert(*place, source, webhook.id);
         }
@@ -164,6 +171,11 @@ impl MatchIndex {
         let before = found.len();
         if let Some(event_type) = self.symbols.get(event.event_type.as_str()) {
             self.postings.collect(Place::Exact { project, event_type }, source, found);
+        }
+        // Patterns do not take raw bodies in.
+        if meta::is_raw(&event.event_type) {
+            found[before..].sort_unstable();
+            return;
         }
         self.trie.walk(project, event.event_type.as_str(), &self.symbols, &mut |place| {
             self.postings.collect(place, source, found);

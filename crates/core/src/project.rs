@@ -42,6 +42,9 @@ pub struct Project {
     /// Whether the networks were set through the API. The first project's are the option's otherwise, at every start.
     #[serde(default)]
     pub egress_set_by_api: bool,
+    /// Whether Kapso's API shows signing secrets in reads, to who may manage webhooks.
+    #[serde(default)]
+    pub secrets_in_reads: bool,
     /// How much it may send.
     #[serde(default)]
     pub quotas: Quotas,
@@ -52,7 +55,14 @@ pub struct Project {
 impl Project {
     /// A project with nothing set.
     pub fn new(id: ProjectId, created_at: Timestamp) -> Self {
-        Self { id, egress_allow: Vec::new(), egress_set_by_api: false, quotas: Quotas::default(), created_at }
+        Self {
+            id,
+            egress_allow: Vec::new(),
+            egress_set_by_api: false,
+            secrets_in_reads: false,
+            quotas: Quotas::default(),
+            created_at,
+        }
     }
 
     /// Whether it is the one that every installation has.

@@ -7,14 +7,17 @@ mod own_header;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, Entry, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Timestamp;
 use crate::event::EventType;
 use crate::ids::IdempotencyKey;
+use crate::meta;
+use crate::payload::Payload;
 use crate::signature::{SigningKey, webhook_timestamp};
-use crate::webhook::PayloadVersion;
+use crate::webhook::{PayloadVersion, WebhookKind};
 
 pub use own_header::{InvalidOwnHeader, MAX_OWN_HEADER_NAME_BYTES, MAX_OWN_HEADER_VALUE_BYTES, check_own_header};
 
@@ -31,6 +34,7 @@ const MAX_SET: usize = 12;
 const X_WEBHOOK_EVENT: HeaderName = HeaderName::from_static("x-webhook-event");
 const X_WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("x-webhook-signature");
 const X_WEBHOOK_SIGNATURE_PREVIOUS: HeaderName = HeaderName::from_static("x-webhook-signature-previous");
+const X_HUB_SIGNATURE_256: HeaderName = HeaderName::from_static("x-hub-signature-256");
 const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
 const X_WEBHOOK_PAYLOAD_VERSION: HeaderName = HeaderName::from_static("x-webhook-payload-version");
 const X_WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("x-webhook-attempt");
@@ -57,6 +61,8 @@ pub struct RequestTemplate {
     pub previous: Option<PreviousSigning>,
     /// The webhook's own headers, opened: at most [`MAX_OWN_HEADERS`] that [`check_own_header`] returned.
     pub own_headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// What it gets.
+    pub kind: WebhookKind,
     /// The shape of its bodies.
     pub payload_version: PayloadVersion,
 }
@@ -64,34 +70,44 @@ pub struct RequestTemplate {
 /// What one attempt adds.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
-    /// The event's type.
-    pub event_type: &'a EventType,
+    /// The body, with the event's name.
+    pub payload: &'a Payload,
     /// What the receiver de-duplicates by.
     pub key: IdempotencyKey,
     /// 1 for the first attempt.
     pub attempt: u32,
     /// When this attempt begins.
     pub at: Timestamp,
-    /// The body, byte for byte.
-    pub body: &'a [u8],
     /// Whether it is a test delivery.
     pub test: bool,
 }
 
 impl RequestTemplate {
+    /// What the webhook gets of an event of this type with this normalised data.
+    pub fn payload(&self, event_type: &EventType, data: &Bytes) -> Payload {
+        match self.kind {
+            WebhookKind::Kapso => Payload::new(self.payload_version, event_type, data),
+            WebhookKind::Meta => Payload::raw(data),
+        }
+    }
+
     /// All headers of one attempt but `Host` and `Content-Length`, which the HTTP client sets.
     ///
     /// The signatures are computed here: they cover the time of this very attempt. While a rotation's overlap lasts,
     /// `webhook-signature` is that of the new secret and, after a space, that of the old one; a receiver that knows either
     /// verifies.
     pub fn headers(&self, parts: &RequestParts<'_>) -> HeaderMap {
-        let key = parts.key.to_string();
+        let key = match self.kind {
+            WebhookKind::Kapso => parts.key.to_string(),
+            WebhookKind::Meta => meta::idempotency_key(&parts.payload.body),
+        };
+        let body = &parts.payload.body;
         let previous =
             self.previous.as_ref().filter(|previous| parts.at < previous.until).map(|previous| &previous.key);
-        let mut standard_signature = self.signing.standard_signature(&key, parts.at, parts.body);
+        let mut standard_signature = self.signing.standard_signature(&key, parts.at, body);
         if let Some(previous) = previous {
             standard_signature.push(' ');
-            standard_signature.push_str(&previous.standard_signature(&key, parts.at, parts.body));
+            standard_signature.push_str(&previous.standard_signature(&key, parts.at, body));
         }
         let key = text(key);
         let own = &self.own_headers[..self.own_headers.len().min(MAX_OWN_HEADERS)];
@@ -99,13 +115,25 @@ impl RequestTemplate {
         let mut headers = HeaderMap::with_capacity(MAX_SET + own.len());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
-        headers.insert(X_WEBHOOK_EVENT, text(parts.event_type.as_str().to_owned()));
-        headers.insert(X_WEBHOOK_SIGNATURE, text(self.signing.body_signature(parts.body)));
-        if let Some(previous) = previous {
-            headers.insert(X_WEBHOOK_SIGNATURE_PREVIOUS, text(previous.body_signature(parts.body)));
+        let signature = self.signing.body_signature(body);
+        match self.kind {
+            WebhookKind::Kapso => {
+                let version = parts.payload.version.as_str();
+                headers.insert(X_WEBHOOK_EVENT, text(parts.payload.event.to_string()));
+                headers.insert(X_WEBHOOK_SIGNATURE, text(signature));
+                if let Some(previous) = previous {
+                    headers.insert(X_WEBHOOK_SIGNATURE_PREVIOUS, text(previous.body_signature(body)));
+                }
+                headers.insert(X_IDEMPOTENCY_KEY, key.clone());
+                headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(version));
+            }
+            // Receivers that take both kinds at one URL tell them apart by `X-Webhook-Event` and `X-Webhook-Signature`, which
+            // therefore never come with a raw body.
+            WebhookKind::Meta => {
+                headers.insert(X_HUB_SIGNATURE_256, text(format!("sha256={signature}")));
+                headers.insert(X_IDEMPOTENCY_KEY, key.clone());
+            }
         }
-        headers.insert(X_IDEMPOTENCY_KEY, key.clone());
-        headers.insert(X_WEBHOOK_PAYLOAD_VERSION, HeaderValue::from_static(self.payload_version.as_str()));
         headers.insert(X_WEBHOOK_ATTEMPT, HeaderValue::from(parts.attempt));
         if parts.test {
             headers.insert(X_WEBHOOK_TEST, HeaderValue::from_static("true"));
@@ -141,140 +169,4 @@ fn text(value: String) -> HeaderValue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::Secret;
-
-    fn template(own: &[(&str, &str)]) -> RequestTemplate {
-        let secret = Secret::new("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()).unwrap();
-        RequestTemplate {
-            signing: SigningKey::new(&secret),
-            previous: None,
-            own_headers: own.iter().map(|(name, value)| check_own_header(name, value).unwrap()).collect(),
-            payload_version: PayloadVersion::V2,
-        }
-    }
-
-    fn parts<'a>(event_type: &'a EventType, body: &'a [u8]) -> RequestParts<'a> {
-        RequestParts {
-            event_type,
-            key: "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11".parse().unwrap(),
-            attempt: 3,
-            at: Timestamp::from_seconds(1_765_000_001),
-            body,
-            test: false,
-        }
-    }
-
-    fn shown(headers: &HeaderMap) -> Vec<(&str, &str)> {
-        headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect()
-    }
-
-    #[test]
-    fn a_request_has_exactly_the_headers_of_the_wire_format_in_its_order() {
-        // Secret, body, id, time and both signatures are the first of the shared vectors.
-        let body = concat!(
-            r#"{"message":{"id":"wamid.AAA1","timestamp":"1765000000","type":"text","#,
-            r#""text":{"body":"Is my order ready?"}},"phone_number_id":"100200300400500"}"#
-        );
-        let event_type = EventType::new("whatsapp.message.received").unwrap();
-        let headers = template(&[("Authorization", "Bearer 123")]).headers(&parts(&event_type, body.as_bytes()));
-        let expected = [
-            ("content-type", "application/json"),
-            ("user-agent", concat!("Fanfare/", env!("CARGO_PKG_VERSION"))),
-            ("x-webhook-event", "whatsapp.message.received"),
-            ("x-webhook-signature", "6aa5e9acb37cedd26d8dc70ab2412c5d94a66f6bbdd7c404052aa935d6989a51"),
-            ("x-idempotency-key", "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11"),
-            ("x-webhook-payload-version", "v2"),
-            ("x-webhook-attempt", "3"),
-            ("webhook-id", "5a1c0c1e-6d0b-5b8e-9a51-1f0d8a3b9c11"),
-            ("webhook-timestamp", "1765000001"),
-            ("webhook-signature", "v1,4kZKzLsxVDfXXD/5QmtKg2JIbh0Par/PVRjDMWIBN2M="),
-            ("authorization", "Bearer 123"),
-        ];
-        assert_eq!(shown(&headers), expected);
-    }
-
-    #[test]
-    fn only_a_test_delivery_says_that_it_is_one() {
-        let event_type = EventType::new("order.paid").unwrap();
-        let template = template(&[]);
-        let parts = parts(&event_type, b"{}");
-        assert!(!template.headers(&parts).contains_key("x-webhook-test"));
-        let test = template.headers(&RequestParts { test: true, ..parts });
-        assert_eq!(test["x-webhook-test"], "true");
-        assert_eq!(test["x-webhook-signature"], template.headers(&parts)["x-webhook-signature"]);
-    }
-
-    #[test]
-    fn both_secrets_sign_until_the_overlap_ends_and_then_the_new_one_alone() {
-        #[derive(serde::Deserialize)]
-        struct Vector {
-            secret: String,
-            body: String,
-            x_webhook_signature: String,
-            webhook_id: String,
-            webhook_timestamp: i64,
-            webhook_signature: String,
-        }
-        let vectors: Vec<Vector> = serde_json::from_str(include_str!("../vectors/signatures.json")).unwrap();
-        let event_type = EventType::new("order.paid").unwrap();
-        let key = |vector: &Vector| SigningKey::new(&Secret::new(vector.secret.clone()).unwrap());
-        let mut seen = 0;
-        for (old, new) in vectors.iter().flat_map(|old| vectors.iter().map(move |new| (old, new))) {
-            // Some vectors sign under ids of other libraries, which no request of ours has.
-            let Ok(id) = new.webhook_id.parse() else { continue };
-            seen += 1;
-            let at = Timestamp::from_seconds(new.webhook_timestamp);
-            let millisecond = std::time::Duration::from_millis(1);
-            let with = |until| RequestTemplate {
-                signing: key(new),
-                previous: Some(PreviousSigning { key: key(old), until }),
-                ..template(&[])
-            };
-            let parts = RequestParts { at, key: id, ..parts(&event_type, new.body.as_bytes()) };
-
-            let during = with(at.after(millisecond)).headers(&parts);
-            assert_eq!(during["x-webhook-signature"], new.x_webhook_signature);
-            assert_eq!(during["x-webhook-signature-previous"], key(old).body_signature(parts.body));
-            let previous = key(old).standard_signature(&new.webhook_id, at, parts.body);
-            assert_eq!(during["webhook-signature"], format!("{} {previous}", new.webhook_signature));
-            if (&old.body, &old.webhook_id, old.webhook_timestamp)
-                == (&new.body, &new.webhook_id, new.webhook_timestamp)
-            {
-                assert_eq!(during["x-webhook-signature-previous"], old.x_webhook_signature);
-                assert_eq!(previous, old.webhook_signature);
-            }
-
-            let after = with(at).headers(&parts);
-            assert_eq!(after["x-webhook-signature"], new.x_webhook_signature);
-            assert_eq!(after["webhook-signature"], new.webhook_signature);
-            assert!(!after.contains_key("x-webhook-signature-previous"));
-        }
-        assert!(seen > vectors.len(), "the vectors have ids of ours, under more than one secret");
-    }
-
-    #[test]
-    fn an_own_header_replaces_nothing() {
-        let mut template = template(&[("X-Token", "one")]);
-        let foreign = (X_WEBHOOK_SIGNATURE, HeaderValue::from_static("forged"));
-        template.own_headers = template.own_headers.iter().cloned().chain([foreign]).collect();
-        let event_type = EventType::new("order.paid").unwrap();
-        let headers = template.headers(&parts(&event_type, b"{}"));
-        assert_ne!(headers["x-webhook-signature"], "forged");
-        assert_eq!(headers.get_all("x-webhook-signature").iter().count(), 1);
-        assert_eq!(headers["x-token"], "one");
-    }
-
-    #[test]
-    fn the_log_shows_every_header_but_no_own_value() {
-        let template = template(&[("X-Token", "hunter22")]);
-        let event_type = EventType::new("order.paid").unwrap();
-        let headers = template.headers(&parts(&event_type, b"{}"));
-        let masked = template.masked(&headers);
-        assert_eq!(masked.len(), headers.len());
-        assert!(masked.contains(&("x-token".to_owned(), "***".to_owned())), "{masked:?}");
-        assert!(masked.contains(&("x-webhook-event".to_owned(), "order.paid".to_owned())), "{masked:?}");
-        assert!(!format!("{masked:?}{headers:?}{template:?}").contains("hunter22"));
-    }
-}
+mod tests;

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::egress::WebhookUrl;
-use crate::event::Source;
+use crate::event::{EventType, Source};
 use crate::filter::Filter;
 use crate::ids::{ProjectId, WebhookId};
+use crate::meta;
 use crate::pattern::EventPattern;
 use crate::retry::RetrySchedule;
 use crate::seal::Sealed;
@@ -15,7 +16,9 @@ use crate::seal::Sealed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadVersion {
-    /// The event's normalised data as it is.
+    /// The event's normalised data mapped to what it was in the platform's first version.
+    V1,
+    /// The event's normalised data.
     #[default]
     V2,
 }
@@ -24,8 +27,66 @@ impl PayloadVersion {
     /// The value of `X-Webhook-Payload-Version`.
     pub fn as_str(self) -> &'static str {
         match self {
+            PayloadVersion::V1 => "v1",
             PayloadVersion::V2 => "v2",
         }
+    }
+}
+
+/// What a webhook gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookKind {
+    /// The events it subscribes to.
+    #[default]
+    Kapso,
+    /// What Meta sends, as Meta sends it: see [`crate::meta`].
+    Meta,
+}
+
+impl WebhookKind {
+    /// What the API calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WebhookKind::Kapso => "kapso",
+            WebhookKind::Meta => "meta",
+        }
+    }
+}
+
+/// After how many minutes of silence a conversation is inactive for a webhook: 1 to 1440. The platform reads it, which
+/// publishes `whatsapp.conversation.inactive`; nothing here goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct InactivityMinutes(u16);
+
+impl InactivityMinutes {
+    /// What is allowed, in words for an error message.
+    pub const ALLOWED: &'static str = "a whole number of minutes from 1 to 1440";
+
+    /// That many minutes; `None` outside 1 to 1440.
+    pub fn new(minutes: u64) -> Option<Self> {
+        u16::try_from(minutes).ok().filter(|minutes| (1..=1440).contains(minutes)).map(Self)
+    }
+}
+
+impl Default for InactivityMinutes {
+    /// An hour, as the platform has it.
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl TryFrom<u64> for InactivityMinutes {
+    type Error = &'static str;
+    fn try_from(minutes: u64) -> Result<Self, Self::Error> {
+        Self::new(minutes).ok_or(Self::ALLOWED)
+    }
+}
+
+impl From<InactivityMinutes> for u64 {
+    fn from(minutes: InactivityMinutes) -> u64 {
+        u64::from(minutes.0)
     }
 }
 
@@ -100,7 +161,10 @@ pub struct Webhook {
     pub project: ProjectId,
     /// Where it is sent.
     pub url: WebhookUrl,
-    /// The types it subscribes to; at least one.
+    /// What it gets.
+    #[serde(default)]
+    pub kind: WebhookKind,
+    /// The types it subscribes to: at least one, unless its kind is `meta`, for which they have no effect.
     pub events: Vec<EventPattern>,
     /// Limits it to events of this source.
     #[serde(default)]
@@ -128,6 +192,9 @@ pub struct Webhook {
     /// How long one attempt may take.
     #[serde(default)]
     pub timeout: AttemptTimeout,
+    /// After how many minutes without a message it wants to hear that a conversation is inactive, if its owner has said.
+    #[serde(default)]
+    pub inactivity_minutes: Option<InactivityMinutes>,
     /// The signing secret, sealed with the context [`Webhook::secret_context`].
     pub secret: Sealed,
     /// The last four characters of the secret, which reads show.
@@ -142,6 +209,17 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Whether it is subscribed to events of this type. Raw Meta bodies go to webhooks of kind `meta` alone, which get nothing
+    /// else: a pattern such as `**` does not take them in, since their bodies are not in normal form.
+    pub fn subscribes_to(&self, event_type: &EventType) -> bool {
+        match self.kind {
+            WebhookKind::Kapso => {
+                !meta::is_raw(event_type) && self.events.iter().any(|pattern| pattern.matches(event_type))
+            }
+            WebhookKind::Meta => meta::is_raw(event_type),
+        }
+    }
+
     /// What the secret of webhook `id` is sealed for.
     pub fn secret_context(id: WebhookId) -> String {
         format!("webhook/{id}/secret")

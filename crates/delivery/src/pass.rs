@@ -185,19 +185,19 @@ async fn send(
     let policy = project.map_or_else(EgressPolicy::default, |project| project.egress.clone());
     let started_at = context.clock.now();
     let number = header.attempts.saturating_add(1);
+    let payload = webhook.template.payload(&header.event_type, &delivery.body);
     let headers = webhook.template.headers(&RequestParts {
-        event_type: &header.event_type,
+        payload: &payload,
         key: header.idempotency_key(),
         attempt: number,
         at: started_at,
-        body: &delivery.body,
         test: false,
     });
     let mut logged_headers = webhook.template.masked(&headers);
     context.metrics.delivery_queue_wait.observe(started_at.since(work.lease.ready_at).as_secs_f64());
     let answer = {
         let _in_flight = InFlight::enter(context);
-        let (url, body) = (&webhook.webhook.url, delivery.body.clone());
+        let (url, body) = (&webhook.webhook.url, payload.body);
         let outgoing = Outgoing { url, policy: &policy, headers, body, timeout };
         logged_headers.extend(outgoing.added_headers());
         context.egress.post(outgoing).await

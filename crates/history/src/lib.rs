@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use database::Database;
 pub use error::HistoryError;
 use follow::Follower;
+pub use query::windows::{DeliveryWindow, MAX_COUNTED, WindowStart};
 pub use query::{DeliveryFilter, DeliveryPage, DeliveryRow, EventRow};
 
 /// The read model's bounds.
@@ -121,6 +122,25 @@ impl History {
         let project = project.clone();
         self.database
             .read("read deliveries", move |transaction| query::deliveries::page(transaction, &project, &filter))
+            .await
+    }
+
+    /// Some of a project's deliveries with how many there are, most recent first: at most the filter's `limit`; its `after` is not
+    /// looked at, `start` stands for it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn delivery_window(
+        &self,
+        project: &ProjectId,
+        filter: DeliveryFilter,
+        start: WindowStart,
+    ) -> Result<DeliveryWindow, HistoryError> {
+        let project = project.clone();
+        self.database
+            .read("count deliveries", move |transaction| {
+                query::windows::window(transaction, &project, &filter, start, MAX_COUNTED)
+            })
             .await
     }
 

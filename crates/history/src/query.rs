@@ -2,11 +2,12 @@
 
 pub(crate) mod deliveries;
 pub(crate) mod event;
+pub(crate) mod windows;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DeliveryStatus;
-use fanfare_core::event::{EventHeader, EventType};
+use fanfare_core::event::{EventHeader, EventType, Source};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, Run, WebhookId};
 use fanfare_core::matching::NonMatch;
 
@@ -24,6 +25,8 @@ pub struct DeliveryRow {
     pub event: EventId,
     /// The event's type.
     pub event_type: EventType,
+    /// The event's source.
+    pub source: Option<Source>,
     /// The original passage, or one asked for later.
     pub run: Run,
     /// Where it stands or how it ended.
@@ -83,6 +86,8 @@ pub struct DeliveryFilter {
     pub since: Option<Timestamp>,
     /// Created before this.
     pub until: Option<Timestamp>,
+    /// Only those that failed, or whose last attempt did.
+    pub errors_only: bool,
     /// Only those after this cursor, which an earlier page gave.
     pub after: Option<u64>,
     /// How many, 1 to 100.

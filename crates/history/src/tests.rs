@@ -8,3 +8,4 @@ mod make;
 mod non_matches;
 mod paging;
 mod retention;
+mod windows;

@@ -251,6 +251,8 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"fanfare\""));
         }
+        // For a layer that writes errors in another shape.
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -8,9 +8,9 @@ use fanfare_http::problem::FieldError;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 
-/// The most bytes of a request with one event: the data at its largest, and 44 KiB for the attributes, more than all of
-/// them can have.
-pub(crate) const MAX_EVENT_BYTES: usize = MAX_DATA_BYTES + 44 * 1024;
+/// The most bytes of a request with one event: the data at its largest, in base64, which takes four bytes for three, and 44 KiB
+/// for the attributes, more than all of them can have.
+pub(crate) const MAX_EVENT_BYTES: usize = MAX_DATA_BYTES.div_ceil(3) * 4 + 44 * 1024;
 
 const ALLOWED: &str = "send application/json, application/cloudevents+json or application/cloudevents-batch+json, \
                        or an event in binary mode: its data as application/json, its attributes in ce-* headers";

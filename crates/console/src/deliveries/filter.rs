@@ -38,6 +38,7 @@ pub(crate) fn read(query: Option<&str>) -> Result<DeliveryFilter, Problem> {
         statuses: query.many("status", status),
         since: query.one("since", time),
         until: query.one("until", time),
+        errors_only: false,
         after: paging::after::<AfterDelivery>(&mut query).map(|after| after.0),
         limit: paging::limit(&mut query),
     };

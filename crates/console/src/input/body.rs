@@ -70,6 +70,11 @@ impl<T> Given<T> {
 pub(crate) struct Object(Map<String, Value>);
 
 impl Object {
+    /// An object of these fields.
+    pub(crate) fn of(fields: Map<String, Value>) -> Self {
+        Self(fields)
+    }
+
     /// Reads a body of at most `limit` bytes.
     ///
     /// # Errors
@@ -102,6 +107,11 @@ impl Object {
     /// The fields, in the order they were sent.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// A field's value, if it is there.
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
     }
 
     /// Whether the field is there, null or not.

@@ -9,10 +9,10 @@ use fanfare_http::Problem;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use crate::input::body::{kind, member, take, text};
+use crate::input::body::{kind, member, take, text, truth};
 use crate::input::{Given, Object, Wrong};
 
-const SETTABLE: [&str; 3] = ["id", "egress_allow", "quotas"];
+const SETTABLE: [&str; 4] = ["id", "egress_allow", "secrets_in_reads", "quotas"];
 const QUOTAS: [&str; 2] = ["events_per_second", "burst"];
 
 /// What the fields are for.
@@ -31,6 +31,8 @@ pub(crate) struct ProjectFields {
     pub(crate) id: Given<ProjectId>,
     /// Networks that are not public and may be reached.
     pub(crate) egress_allow: Given<Vec<IpNet>>,
+    /// Whether Kapso's API shows secrets in reads.
+    secrets_in_reads: Given<bool>,
     /// Events per second.
     events_per_second: Given<u32>,
     /// Events at once.
@@ -46,6 +48,7 @@ impl ProjectFields {
         let mut fields = Self {
             id: Given::Absent,
             egress_allow: Given::Absent,
+            secrets_in_reads: Given::Absent,
             events_per_second: Given::Absent,
             burst: Given::Absent,
         };
@@ -57,6 +60,7 @@ impl ProjectFields {
                 "id" if value.is_null() => wrong.at(at, "must not be null"),
                 "id" => fields.id = take(value, &at, &mut wrong, id),
                 "egress_allow" => fields.egress_allow = networks(value, &mut wrong),
+                "secrets_in_reads" => fields.secrets_in_reads = take(value, &at, &mut wrong, truth),
                 "quotas" => fields.read_quotas(value, &mut wrong),
                 "created_at" => wrong.at(at, "is read-only"),
                 name => wrong.unknown(at, name, &SETTABLE),
@@ -108,7 +112,8 @@ impl ProjectFields {
             Given::Null | Given::Value(_) => true,
         };
         let egress_allow = self.egress_allow.merged(&current.egress_allow);
-        Project { egress_allow, egress_set_by_api, quotas, ..current.clone() }
+        let secrets_in_reads = self.secrets_in_reads.merged(&current.secrets_in_reads);
+        Project { egress_allow, egress_set_by_api, secrets_in_reads, quotas, ..current.clone() }
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 pub(crate) struct ProjectView {
     id: ProjectId,
     egress_allow: Vec<String>,
+    secrets_in_reads: bool,
     quotas: QuotasView,
     created_at: Timestamp,
 }
@@ -33,6 +34,7 @@ impl ProjectView {
         Self {
             id: project.id.clone(),
             egress_allow: project.egress_allow.iter().map(ToString::to_string).collect(),
+            secrets_in_reads: project.secrets_in_reads,
             quotas,
             created_at: project.created_at,
         }

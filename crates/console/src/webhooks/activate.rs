@@ -14,6 +14,7 @@ use fanfare_http::Problem;
 use http::HeaderMap;
 
 use super::fields::WebhookFields;
+use super::rules::Surface;
 use super::view::WebhookView;
 use super::{stored, update};
 use crate::api::{Api, contended};
@@ -33,7 +34,7 @@ pub(crate) async fn activate(
     let id = api.webhook(caller.project(), &id).await?.webhook.id;
     let mut fields = WebhookFields::none();
     fields.active = Given::Value(true);
-    let webhook = update::change(&api, caller.project(), id, &fields).await?;
+    let webhook = update::change(&api, caller.project(), id, &fields, Surface::Own).await?;
     audit::line(&caller, audit::Act::Updated, id);
     Ok(Json(webhook))
 }

@@ -25,7 +25,7 @@ use fanfare_core::ids::{ProjectId, WebhookId};
 use fanfare_core::journal::{JournalEntry, WebhookDeleted};
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::config_store::{Changed, Expected, Key, Record};
-use fanfare_http::Problem;
+use fanfare_http::{Caller, Problem};
 use fanfare_runtime::tasks::report;
 use http::{HeaderMap, StatusCode};
 
@@ -44,14 +44,23 @@ pub(crate) async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let caller = api.caller(&headers, Scope::Manage).await?;
-    let (project, id) = (caller.project(), webhook_id(&id)?);
-    remove(&api, project, id).await?;
-    audit::line(&caller, audit::Act::Deleted, id);
+    run(&api, &caller, webhook_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// All of it.
+///
+/// # Errors
+/// 404, 503.
+pub(crate) async fn run(api: &Api, caller: &Caller, id: WebhookId) -> Result<(), Problem> {
+    let project = caller.project();
+    remove(api, project, id).await?;
+    audit::line(caller, audit::Act::Deleted, id);
     // The webhook is gone, so the answer is that it is; what is left to do is not the client's to repeat.
     if let Err(error) = finish(&api.console, project, id, api.clock.now()).await {
         tracing::warn!(webhook = %id, error = %report(&error), "a deletion is not finished yet; it will be");
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// Steps 1 and 2.

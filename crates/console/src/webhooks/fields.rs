@@ -8,7 +8,7 @@ use fanfare_core::filter::Filter;
 use fanfare_core::pattern::EventPattern;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::secret::Secret;
-use fanfare_core::webhook::{AttemptTimeout, PayloadVersion};
+use fanfare_core::webhook::{AttemptTimeout, InactivityMinutes, PayloadVersion, WebhookKind};
 use fanfare_http::Problem;
 use serde_json::Value;
 
@@ -24,8 +24,9 @@ pub(crate) const MAX_DESCRIPTION: usize = 512;
 pub(crate) const MAX_URL: usize = 2048;
 
 /// What an owner may set.
-const SETTABLE: [&str; 11] = [
+const SETTABLE: [&str; 13] = [
     "url",
+    "kind",
     "events",
     "source",
     "filter",
@@ -35,6 +36,7 @@ const SETTABLE: [&str; 11] = [
     "payload_version",
     "retry_schedule",
     "timeout_seconds",
+    "inactivity_minutes",
     "secret",
 ];
 /// What reads show beside that.
@@ -51,27 +53,22 @@ const READ_ONLY: [&str; 10] = [
     "project",
 ];
 /// What a webhook is going to have. Refused for now: a field that is taken and does nothing would be a promise broken.
-const NOT_YET: [&str; 7] = [
-    "ordering",
-    "rate_limit",
-    "buffer_enabled",
-    "buffer_window_seconds",
-    "max_buffer_size",
-    "buffer_events",
-    "inactivity_minutes",
-];
+const NOT_YET: [&str; 6] =
+    ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"];
 
 /// What the fields are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// A new webhook: `url` and `events` are required, null is as good as nothing.
+    /// A new webhook: `url` is required, `events` too unless its kind is `meta`; null is as good as nothing.
     Create,
-    /// A change, by JSON merge patch: null resets what has a default.
-    Update,
+    /// A change of a webhook of this kind, by JSON merge patch: null resets what has a default.
+    Update(WebhookKind),
 }
 
 /// The fields. No `Debug`: some are secrets.
 pub(crate) struct WebhookFields {
+    /// What it gets.
+    pub(crate) kind: Given<WebhookKind>,
     /// Where it is sent.
     pub(crate) url: Given<WebhookUrl>,
     /// What it subscribes to.
@@ -92,6 +89,8 @@ pub(crate) struct WebhookFields {
     pub(crate) retry_schedule: Given<RetrySchedule>,
     /// How long one attempt may take.
     pub(crate) timeout: Given<AttemptTimeout>,
+    /// After how many minutes a conversation is inactive for it.
+    pub(crate) inactivity_minutes: Given<InactivityMinutes>,
     /// Its signing secret.
     pub(crate) secret: Given<Secret>,
 }
@@ -100,6 +99,7 @@ impl WebhookFields {
     /// No field given.
     pub(crate) fn none() -> Self {
         Self {
+            kind: Given::Absent,
             url: Given::Absent,
             events: Given::Absent,
             source: Given::Absent,
@@ -110,6 +110,7 @@ impl WebhookFields {
             payload_version: Given::Absent,
             retry_schedule: Given::Absent,
             timeout: Given::Absent,
+            inactivity_minutes: Given::Absent,
             secret: Given::Absent,
         }
     }
@@ -124,12 +125,19 @@ impl WebhookFields {
         for (name, value) in object.fields() {
             fields.read_one(name, value, purpose, policy, &mut wrong);
         }
-        if purpose == Purpose::Create {
-            for required in ["url", "events"] {
-                if !object.has(required) {
-                    wrong.at(format!("$.{required}"), "is required");
-                }
+        let kind = match purpose {
+            Purpose::Create => fields.kind.merged(&WebhookKind::default()),
+            Purpose::Update(kind) => kind,
+        };
+        if purpose == Purpose::Create && !object.has("url") {
+            wrong.at("$.url", "is required");
+        }
+        match (kind, object.field("events")) {
+            (WebhookKind::Kapso, Some(Value::Array(given))) if given.is_empty() => {
+                wrong.at("$.events", format!("must have 1 to {MAX_EVENTS} event types or patterns"));
             }
+            (WebhookKind::Kapso, None) if purpose == Purpose::Create => wrong.at("$.events", "is required"),
+            (WebhookKind::Kapso | WebhookKind::Meta, Some(_) | None) => {}
         }
         wrong.refuse()?;
         Ok(fields)
@@ -137,12 +145,18 @@ impl WebhookFields {
 
     fn read_one(&mut self, name: &str, value: &Value, purpose: Purpose, policy: &EgressPolicy, wrong: &mut Wrong) {
         let at = member("$", name);
-        let required = matches!((name, purpose), ("url" | "events", _) | ("active", Purpose::Update));
+        let required = matches!((name, purpose), ("url" | "events", _) | ("active", Purpose::Update(_)));
         if required && value.is_null() {
             wrong.at(at, "must not be null");
             return;
         }
         match name {
+            "kind" => match (purpose, take(value, &at, wrong, kind_of_webhook)) {
+                (Purpose::Update(now), Given::Value(kind)) if kind != now => {
+                    wrong.at(at, "cannot be changed; make another webhook");
+                }
+                (_, kind) => self.kind = kind,
+            },
             "url" => self.url = take(value, &at, wrong, |value| url(value, policy)),
             "events" => self.events = events(value, wrong),
             "source" => {
@@ -157,6 +171,7 @@ impl WebhookFields {
             "payload_version" => self.payload_version = take(value, &at, wrong, payload_version),
             "retry_schedule" => self.retry_schedule = take(value, &at, wrong, retry_schedule),
             "timeout_seconds" => self.timeout = take(value, &at, wrong, timeout),
+            "inactivity_minutes" => self.inactivity_minutes = take(value, &at, wrong, inactivity_minutes),
             "secret" if purpose == Purpose::Create => self.secret = take(value, &at, wrong, secret),
             "secret" => {
                 wrong.at(at, "cannot be changed; POST …/rotate-secret replaces it, and lets both sign for a while");
@@ -183,7 +198,7 @@ fn events(value: &Value, wrong: &mut Wrong) -> Given<Vec<EventPattern>> {
         wrong.at("$.events", format!("must be an array of event types or patterns, not {}", kind(value)));
         return Given::Absent;
     };
-    if items.is_empty() || items.len() > MAX_EVENTS {
+    if items.len() > MAX_EVENTS {
         wrong.at("$.events", format!("must have 1 to {MAX_EVENTS} event types or patterns"));
         return Given::Absent;
     }
@@ -222,10 +237,23 @@ fn description(value: &Value) -> Result<String, String> {
 
 fn payload_version(value: &Value) -> Result<PayloadVersion, String> {
     match text(value)? {
+        "v1" => Ok(PayloadVersion::V1),
         "v2" => Ok(PayloadVersion::V2),
-        "v1" => Err("`v1` is not available yet; use `v2`".to_owned()),
-        _ => Err("must be `v2`".to_owned()),
+        _ => Err("must be `v1` or `v2`".to_owned()),
     }
+}
+
+fn kind_of_webhook(value: &Value) -> Result<WebhookKind, String> {
+    match text(value)? {
+        "kapso" => Ok(WebhookKind::Kapso),
+        "meta" => Ok(WebhookKind::Meta),
+        _ => Err("must be `kapso` or `meta`".to_owned()),
+    }
+}
+
+fn inactivity_minutes(value: &Value) -> Result<InactivityMinutes, String> {
+    let minutes = value.as_u64().and_then(InactivityMinutes::new);
+    minutes.ok_or_else(|| format!("must be {}", InactivityMinutes::ALLOWED))
 }
 
 fn retry_schedule(value: &Value) -> Result<RetrySchedule, String> {

@@ -99,7 +99,7 @@ fn overlap(value: &Value) -> Result<Duration, String> {
 }
 
 /// Changes the webhook's record by compare-and-set, and shows it as it is then.
-async fn change(
+pub(crate) async fn change(
     api: &Api,
     project: &ProjectId,
     id: WebhookId,

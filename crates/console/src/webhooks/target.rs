@@ -1,17 +1,20 @@
-//! No two webhooks of a project have the same source and URL.
+//! No two webhooks of a project have the same source and URL, unless they are made through Kapso's API, and no two of kind `meta` the same source.
 //!
 //! The check and the write are two steps, so a lock is held across both, one of a fixed number by hash of the project. It
 //! holds within this process. Where several consoles run, two creates at the same moment through two of them could both
 //! pass the check; closing that needs a record in the store under the target itself, put if absent.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use fanfare_core::ids::{ProjectId, WebhookId};
 use fanfare_core::ports::config_store::Group;
-use fanfare_core::webhook::Webhook;
+use fanfare_core::webhook::{Webhook, WebhookKind};
 use fanfare_http::Problem;
+use fanfare_runtime::registry::ServedWebhook;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::rules::Surface;
 use crate::api::Api;
 
 /// How many locks there are: projects that share one only wait for each other's store.
@@ -48,12 +51,40 @@ impl Default for TargetLocks {
 ///
 /// # Errors
 /// 409 naming the other one, 503 when the store does not answer.
-pub(crate) async fn check(api: &Api, webhook: &Webhook) -> Result<(), Problem> {
+pub(crate) async fn check(api: &Api, webhook: &Webhook, surface: Surface) -> Result<(), Problem> {
     api.fresh(Group::Config).await?;
+    if surface == Surface::Kapso {
+        return Ok(());
+    }
     let source = webhook.source.as_ref().map(fanfare_core::event::Source::as_str);
     match api.console.registry.webhook_at(&webhook.project, source, webhook.url.as_str()) {
         Some(existing) if existing != webhook.id => Err(taken(existing)),
         Some(_) | None => Ok(()),
+    }
+}
+
+/// Checks that a webhook of kind `meta` is the only one of its number. The project's lock is held by the caller.
+///
+/// # Errors
+/// 409 naming the other one, 503 when the store does not answer.
+pub(crate) async fn check_meta(api: &Api, webhook: &Webhook) -> Result<(), Problem> {
+    if webhook.kind != WebhookKind::Meta {
+        return Ok(());
+    }
+    api.fresh(Group::Config).await?;
+    // Such webhooks are made seldom enough to look at all of the project's.
+    let others = api.console.registry.webhooks_of(&webhook.project, None, usize::MAX);
+    let same = |other: &&Arc<ServedWebhook>| {
+        let other = &other.webhook;
+        other.id != webhook.id && other.kind == webhook.kind && other.source == webhook.source
+    };
+    match others.iter().find(same) {
+        None => Ok(()),
+        Some(other) => {
+            let existing = other.webhook.id;
+            let detail = format!("webhook {existing} of kind meta has this number already; there is at most one");
+            Err(Problem::conflict("meta-webhook-exists", detail, existing.to_string()))
+        }
     }
 }
 

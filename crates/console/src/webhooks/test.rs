@@ -1,7 +1,7 @@
 //! `POST /v1/webhooks/{id}/test`: a sample, sent at once and signed as ever, also while the webhook is inactive or paused.
 //!
 //! It touches no queue, no health and no log of deliveries: it shows its asker what the receiver answers. The body is the
-//! catalogue's sample of the type with `"test": true` at its end; of a type that the catalogue does not have, `{"test": true}`.
+//! catalogue's sample of the type with `"test": true` at its end, in the webhook's payload version; of a type that the catalogue does not have, `{"test": true}`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,14 @@ use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::event::EventType;
 use fanfare_core::ids::{EventId, IdempotencyKey, ProjectId};
+use fanfare_core::meta;
 use fanfare_core::normalise::normalise;
 use fanfare_core::request::RequestParts;
-use fanfare_core::webhook::Webhook;
+use fanfare_core::webhook::{Webhook, WebhookKind};
 use fanfare_egress::{Answer, Outgoing};
-use fanfare_http::Problem;
 use fanfare_http::problem::FieldError;
+use fanfare_http::{Caller, Problem};
+use fanfare_runtime::registry::ServedWebhook;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -59,19 +61,31 @@ pub(crate) async fn test(
     let caller = api.caller(&headers, Scope::Manage).await?;
     let served = api.webhook(caller.project(), &id).await?;
     let asked = read(&Object::read_optional(&headers, body, api.console.config.max_body_bytes).await?)?;
+    run(&api, &caller, &served, asked).await.map(Json)
+}
+
+/// Sends a test of the type asked for, or of one that the webhook is subscribed to.
+///
+/// # Errors
+/// 422 for a type that the webhook is not subscribed to, 429 while too many tests are under way.
+pub(crate) async fn run(
+    api: &Api,
+    caller: &Caller,
+    served: &ServedWebhook,
+    asked: Option<EventType>,
+) -> Result<Tested, Problem> {
     let event_type = choose(&served.webhook, asked)?;
-    let body = sample(&event_type)?;
+    let payload = served.template.payload(&event_type, &sample(&event_type)?);
     let _slot = api.tests.take(caller.project())?;
-    audit::line(&caller, audit::Act::Tested, served.webhook.id);
+    audit::line(caller, audit::Act::Tested, served.webhook.id);
 
     // An event id of its own: a receiver that remembers keys must not take this test for the one before.
     let event = EventId::new(format!("test_{}", api.new_ulid())).map_err(|_| Problem::internal())?;
     let request_headers = served.template.headers(&RequestParts {
-        event_type: &event_type,
+        payload: &payload,
         key: IdempotencyKey::derive(served.webhook.id, &event),
         attempt: 1,
         at: api.clock.now(),
-        body: &body,
         test: true,
     });
     let policy = api.policy(caller.project());
@@ -79,10 +93,10 @@ pub(crate) async fn test(
         url: &served.webhook.url,
         policy: &policy,
         headers: request_headers,
-        body,
+        body: payload.body,
         timeout: served.webhook.timeout.as_duration(),
     });
-    Ok(Json(Tested { data: TestResult::of(&answer.await) }))
+    Ok(Tested { data: TestResult::of(&answer.await) })
 }
 
 impl TestResult {
@@ -99,7 +113,11 @@ impl TestResult {
     }
 }
 
-fn read(object: &Object) -> Result<Option<EventType>, Problem> {
+/// The type that a request's body names, if it does.
+///
+/// # Errors
+/// 400 with every wrong field.
+pub(crate) fn read(object: &Object) -> Result<Option<EventType>, Problem> {
     let mut wrong = Wrong::new();
     let mut asked = None;
     for (name, value) in object.fields() {
@@ -120,10 +138,12 @@ fn read(object: &Object) -> Result<Option<EventType>, Problem> {
 /// without wildcards.
 fn choose(webhook: &Webhook, asked: Option<EventType>) -> Result<EventType, Problem> {
     if let Some(asked) = asked {
-        let subscribed = webhook.events.iter().any(|pattern| pattern.matches(&asked));
-        return subscribed.then_some(asked).ok_or_else(|| {
+        return webhook.subscribes_to(&asked).then_some(asked).ok_or_else(|| {
             unprocessable("not-subscribed", "the webhook is not subscribed to this type; see its `events`")
         });
+    }
+    if webhook.kind == WebhookKind::Meta {
+        return Ok(meta::raw_type());
     }
     let entries = Catalogue::builtin().entries();
     let with_sample = webhook.events.iter().find_map(|pattern| {
@@ -141,6 +161,9 @@ fn unprocessable(code: &'static str, message: &str) -> Problem {
 
 /// The body: the sample, marked as a test, in the form that receivers get.
 fn sample(event_type: &EventType) -> Result<Bytes, Problem> {
+    if meta::is_raw(event_type) {
+        return raw_sample();
+    }
     let mut fields = match Catalogue::builtin().get(event_type).map(|entry| &entry.sample) {
         Some(Value::Object(fields)) => fields.clone(),
         // No data of the catalogue is anything but an object; a test of it would have nothing to put the mark in.
@@ -151,6 +174,16 @@ fn sample(event_type: &EventType) -> Result<Bytes, Problem> {
         tracing::error!(%event_type, %error, "a sample of the catalogue has no normal form");
         Problem::internal()
     })
+}
+
+/// The body of a test of kind `meta`: written as JSON is, which need not be in normal form.
+fn raw_sample() -> Result<Bytes, Problem> {
+    let mut sample: Map<String, Value> = serde_json::from_slice(&meta::sample()).map_err(|error| {
+        tracing::error!(%error, "the sample of a raw body is no object");
+        Problem::internal()
+    })?;
+    sample.insert("test".to_owned(), Value::Bool(true));
+    Ok(Value::Object(sample).to_string().into())
 }
 
 /// How many tests are under way, by project.

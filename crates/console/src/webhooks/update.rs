@@ -17,8 +17,9 @@ use http::HeaderMap;
 use serde::Serialize;
 
 use super::fields::{Purpose, WebhookFields};
+use super::rules::Surface;
 use super::view::WebhookView;
-use super::{activate, headers, stored, target, warnings};
+use super::{activate, headers, rules, stored, target, warnings};
 use crate::api::{Api, contended};
 use crate::audit;
 use crate::input::{Given, Object};
@@ -34,7 +35,8 @@ pub(crate) struct Updated {
 /// Changes a webhook. From the answer on, every event accepted is matched against what it is now.
 ///
 /// # Errors
-/// 400 with every wrong field, 401, 403, 404, 409 for a source and URL that are taken, 413, 503.
+/// 400 with every wrong field, 401, 403, 404, 409 for a source and URL that are taken, 413, 422 for fields
+/// that do not go together, 503.
 pub(crate) async fn patch(
     State(api): State<Arc<Api>>,
     request_headers: HeaderMap,
@@ -43,14 +45,15 @@ pub(crate) async fn patch(
 ) -> Result<Json<Updated>, Problem> {
     let caller = api.caller(&request_headers, Scope::Manage).await?;
     let project = caller.project();
-    let id = api.webhook(project, &id).await?.webhook.id;
+    let served = api.webhook(project, &id).await?;
+    let (id, kind) = (served.webhook.id, served.webhook.kind);
     let object = Object::read(&request_headers, body, api.console.config.max_body_bytes).await?;
-    let fields = WebhookFields::read(&object, Purpose::Update, &api.policy(project))?;
+    let fields = WebhookFields::read(&object, Purpose::Update(kind), &api.policy(project))?;
     let warnings = match &fields.url {
         Given::Value(url) => warnings::about_host(&api, url).await.into_iter().collect(),
         Given::Absent | Given::Null => Vec::new(),
     };
-    let webhook = change(&api, project, id, &fields).await?;
+    let webhook = change(&api, project, id, &fields, Surface::Own).await?;
     audit::line(&caller, audit::Act::Updated, id);
     Ok(Json(Updated { webhook, warnings }))
 }
@@ -63,12 +66,13 @@ pub(crate) async fn patch(
 /// again completes either.
 ///
 /// # Errors
-/// 400, 404, 409, 503.
+/// 400, 404, 409, 422, 503.
 pub(crate) async fn change(
     api: &Api,
     project: &ProjectId,
     id: WebhookId,
     fields: &WebhookFields,
+    surface: Surface,
 ) -> Result<WebhookView, Problem> {
     let store = &*api.console.store;
     let activates = matches!(fields.active, Given::Value(true));
@@ -76,8 +80,10 @@ pub(crate) async fn change(
     for _ in 0..stored::TRIES {
         let (current, revision) = stored::webhook(store, project, id).await?;
         let changed = merge(&api.console.key, &current, fields, api.clock.now())?;
+        rules::check(&changed, surface)?;
         if (&changed.url, &changed.source) != (&current.url, &current.source) {
-            target::check(api, &changed).await?;
+            target::check(api, &changed, surface).await?;
+            target::check_meta(api, &changed).await?;
         }
         if activates {
             activate::release(api, &current).await?;
@@ -110,6 +116,7 @@ fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Times
         id: current.id,
         project: current.project.clone(),
         url: fields.url.or(&current.url),
+        kind: current.kind,
         events: fields.events.or(&current.events),
         source: fields.source.merged_option(&current.source),
         filter: fields.filter.merged_option(&current.filter),
@@ -120,6 +127,7 @@ fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Times
         payload_version: fields.payload_version.merged(&current.payload_version),
         retry_schedule: fields.retry_schedule.merged(&current.retry_schedule),
         timeout: fields.timeout.merged(&current.timeout),
+        inactivity_minutes: fields.inactivity_minutes.merged_option(&current.inactivity_minutes),
         secret: current.secret.clone(),
         secret_last4: current.secret_last4.clone(),
         previous_secret: current.previous_secret.clone(),

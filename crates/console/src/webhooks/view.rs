@@ -8,7 +8,7 @@ use fanfare_core::health::{Gate, Health, PauseReason, WebhookState};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::pattern::EventPattern;
 use fanfare_core::retry::RetrySchedule;
-use fanfare_core::webhook::{PayloadVersion, Webhook};
+use fanfare_core::webhook::{InactivityMinutes, PayloadVersion, Webhook, WebhookKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -19,6 +19,7 @@ use super::headers;
 pub(crate) struct WebhookView {
     id: WebhookId,
     url: WebhookUrl,
+    kind: WebhookKind,
     events: Vec<EventPattern>,
     source: Option<Source>,
     filter: Option<Filter>,
@@ -31,6 +32,7 @@ pub(crate) struct WebhookView {
     payload_version: PayloadVersion,
     retry_schedule: RetrySchedule,
     timeout_seconds: u64,
+    inactivity_minutes: Option<InactivityMinutes>,
     secret_last4: String,
     previous_secret_until: Option<Timestamp>,
     created_at: Timestamp,
@@ -44,6 +46,7 @@ impl WebhookView {
         Self {
             id: webhook.id,
             url: webhook.url.clone(),
+            kind: webhook.kind,
             events: webhook.events.clone(),
             source: webhook.source.clone(),
             filter: webhook.filter.clone(),
@@ -56,6 +59,7 @@ impl WebhookView {
             payload_version: webhook.payload_version,
             retry_schedule: webhook.retry_schedule.clone(),
             timeout_seconds: webhook.timeout.as_seconds(),
+            inactivity_minutes: webhook.inactivity_minutes,
             secret_last4: webhook.secret_last4.clone(),
             previous_secret_until: webhook.previous_secret_at(now).map(|previous| previous.until),
             created_at: webhook.created_at,

@@ -52,6 +52,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
     let expected = json!({
         "id": id,
         "url": "https://127.0.0.1:1/hooks",
+        "kind": "kapso",
         "events": ["order.paid", "whatsapp.**"],
         "source": "100200300400500",
         "filter": {"z": [1.0], "a": {"b": [{"exists": false}]}},
@@ -64,6 +65,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
         "payload_version": "v2",
         "retry_schedule": [1, 60],
         "timeout_seconds": 30,
+        "inactivity_minutes": null,
         "secret_last4": &secret[secret.len() - 4..],
         "previous_secret_until": null,
         "created_at": shown["created_at"],
@@ -94,13 +96,14 @@ async fn what_is_left_out_has_the_documented_default() {
         ("filter", Value::Null),
         ("description", Value::Null),
         ("headers", json!({})),
+        ("kind", json!("kapso")),
         ("payload_version", json!("v2")),
         ("retry_schedule", json!("standard")),
         ("timeout_seconds", json!(10)),
     ] {
         assert_eq!(created[field], value, "{field}");
     }
-    for later in ["ordering", "rate_limit", "buffer_enabled", "inactivity_minutes"] {
+    for later in ["ordering", "rate_limit", "buffer_enabled"] {
         assert!(created.get(later).is_none(), "{later} is not there yet");
     }
 }
@@ -145,8 +148,11 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("headers", json!({"X A": "a"})), "$.headers[\"X A\"]"),
         (with("headers", json!({"X-A": "a", "x-a": "b"})), "$.headers.x-a"),
         (with("headers", json!({"X-A": "***"})), "$.headers.X-A"),
-        (with("payload_version", json!("v1")), "$.payload_version"),
+        (with("payload_version", json!("v3")), "$.payload_version"),
         (with("payload_version", json!(2)), "$.payload_version"),
+        (with("kind", json!("whatsapp")), "$.kind"),
+        (with("inactivity_minutes", json!(0)), "$.inactivity_minutes"),
+        (with("inactivity_minutes", json!(1441)), "$.inactivity_minutes"),
         (with("retry_schedule", json!("often")), "$.retry_schedule"),
         (with("retry_schedule", json!([])), "$.retry_schedule"),
         (with("retry_schedule", json!([0])), "$.retry_schedule"),
@@ -162,15 +168,9 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("state", json!("healthy")), "$.state"),
         (with("urls", json!("x")), "$.urls"),
     ];
-    for later in [
-        "ordering",
-        "rate_limit",
-        "buffer_enabled",
-        "buffer_window_seconds",
-        "max_buffer_size",
-        "buffer_events",
-        "inactivity_minutes",
-    ] {
+    for later in
+        ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"]
+    {
         let field: &'static str = Box::leak(format!("$.{later}").into_boxed_str());
         cases.push((with(later, Value::Null), field));
     }
@@ -263,4 +263,29 @@ async fn a_wrong_pattern_is_told_what_it_must_be() {
         "{}",
         answer.body
     );
+}
+
+#[tokio::test]
+async fn a_v1_webhook_cannot_subscribe_to_what_needs_v2() {
+    let world = World::new().await;
+    let v1 = |events: Value| json!({"url": "https://127.0.0.1:1/v1", "events": events, "payload_version": "v1"});
+    for (events, field) in [
+        (json!(["whatsapp.phone_number.offboarded"]), "$.events[0]"),
+        (json!(["order.paid", "whatsapp.phone_number.*"]), "$.events[1]"),
+        (json!(["**"]), "$.events[0]"),
+    ] {
+        let refused = world.call("POST", "/v1/webhooks", Some(v1(events))).await;
+        assert_eq!((refused.status, refused.code()), (422, "payload-version-v2-needed"), "{}", refused.body);
+        assert_eq!(refused.fields(), [field]);
+    }
+    let events = json!(["whatsapp.message.*", "whatsapp.phone_number.created", "order.paid"]);
+    let created = world.webhook(v1(events)).await;
+    assert_eq!(created["payload_version"], "v1");
+    let path = format!("/v1/webhooks/{}", created["id"].as_str().unwrap());
+    let wider = world.call("PATCH", &path, Some(json!({"events": ["whatsapp.**"]}))).await;
+    assert_eq!((wider.status, wider.code()), (422, "payload-version-v2-needed"), "{}", wider.body);
+    let both = json!({"events": ["whatsapp.**"], "payload_version": "v2"});
+    assert_eq!(world.call("PATCH", &path, Some(both)).await.status, 200);
+    let back = world.call("PATCH", &path, Some(json!({"payload_version": "v1"}))).await;
+    assert_eq!((back.status, back.code()), (422, "payload-version-v2-needed"), "{}", back.body);
 }

@@ -21,6 +21,10 @@ enum Of {
     /// There is none.
     None,
     Webhook,
+    /// A webhook of the number in the path.
+    NumbersWebhook,
+    /// A webhook under Kapso's paths.
+    Kapso,
     Event,
     Delivery,
     ApiKey,
@@ -33,8 +37,12 @@ const MANAGE: Access = Access::Key(Scope::Manage);
 const KEYS: Access = Access::KeyOrAdmin(Scope::Manage);
 const ADMINS: Access = Access::Admin;
 
+const NUMBER: &str = "100200300400500";
+const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks";
+const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
+
 /// Every route, those that delete last: they are called, too.
-const ROUTES: [(&str, &str, Access, Of); 26] = [
+const ROUTES: [(&str, &str, Access, Of); 38] = [
     ("POST", "/v1/events", PUBLISH, Of::None),
     ("GET", "/v1/webhooks", READ, Of::None),
     ("POST", "/v1/webhooks", MANAGE, Of::None),
@@ -58,6 +66,18 @@ const ROUTES: [(&str, &str, Access, Of); 26] = [
     ("POST", "/v1/projects", ADMINS, Of::None),
     ("GET", "/v1/projects/{id}", ADMINS, Of::Project),
     ("PATCH", "/v1/projects/{id}", ADMINS, Of::Project),
+    ("GET", OF_NUMBER, READ, Of::None),
+    ("POST", OF_NUMBER, MANAGE, Of::None),
+    ("GET", ONE_OF_NUMBER, READ, Of::NumbersWebhook),
+    ("PATCH", ONE_OF_NUMBER, MANAGE, Of::NumbersWebhook),
+    ("GET", "/platform/v1/whatsapp/webhooks", READ, Of::None),
+    ("POST", "/platform/v1/whatsapp/webhooks", MANAGE, Of::None),
+    ("GET", "/platform/v1/whatsapp/webhooks/{id}", READ, Of::Kapso),
+    ("PATCH", "/platform/v1/whatsapp/webhooks/{id}", MANAGE, Of::Kapso),
+    ("POST", "/platform/v1/whatsapp/webhooks/{id}/test", MANAGE, Of::Kapso),
+    ("GET", "/platform/v1/webhook_deliveries", READ, Of::None),
+    ("DELETE", ONE_OF_NUMBER, MANAGE, Of::NumbersWebhook),
+    ("DELETE", "/platform/v1/whatsapp/webhooks/{id}", MANAGE, Of::Kapso),
     ("DELETE", "/v1/webhooks/{id}", MANAGE, Of::Webhook),
     ("DELETE", "/v1/api-keys/{id}", KEYS, Of::ApiKey),
     ("DELETE", "/v1/projects/{id}", ADMINS, Of::Project),
@@ -71,6 +91,8 @@ fn served() -> Vec<RouteInfo> {
 struct Whole {
     world: World,
     webhook: String,
+    of_number: String,
+    kapso: String,
     delivery: String,
     key: String,
 }
@@ -81,9 +103,15 @@ impl Whole {
         world.router = both(&world);
         let webhook = world.some_webhook().await;
         let delivery = world.delivery("order-1", webhook, State::Ended(End::Exhausted)).await;
+        let mut kapso = Vec::new();
+        for source in [json!(NUMBER), Value::Null] {
+            let fields = json!({"url": "https://127.0.0.1:1/kapso", "events": ["order.paid"], "source": source});
+            kapso.push(world.webhook(fields).await["id"].as_str().unwrap().to_owned());
+        }
         let spare = world.call("POST", "/v1/api-keys", Some(json!({"name": "spare", "scopes": ["read"]}))).await;
         let key = spare.body["id"].as_str().unwrap().to_owned();
-        Self { world, webhook: webhook.to_string(), delivery: delivery.to_string(), key }
+        let (of_number, kapso) = (kapso.remove(0), kapso.remove(0));
+        Self { world, webhook: webhook.to_string(), of_number, kapso, delivery: delivery.to_string(), key }
     }
 
     /// The route's path with the id of what `acme` has.
@@ -91,13 +119,15 @@ impl Whole {
         let id = match of {
             Of::None => "",
             Of::Webhook => &self.webhook,
+            Of::NumbersWebhook => &self.of_number,
+            Of::Kapso => &self.kapso,
             Of::Event => "order-1",
             Of::Delivery => &self.delivery,
             Of::ApiKey => &self.key,
             Of::Project => "acme",
         };
         assert_eq!(path.contains("{id}"), of != Of::None, "{path}");
-        path.replace("{id}", id)
+        path.replace("{id}", id).replace("{phone_number_id}", NUMBER)
     }
 
     /// A key of `acme` with these scopes.
@@ -124,7 +154,15 @@ fn both(world: &World) -> Router {
     };
     let ingest = ingest.router(Arc::clone(&world.clock), Metrics::new("test"));
     let console = world.console.clone().router(Arc::clone(&world.clock), Metrics::new("test"));
-    fanfare_http::with_fallbacks(ingest.merge(console))
+    fanfare_console::with_kapso_errors(fanfare_http::with_fallbacks(ingest.merge(console)))
+}
+
+/// The code of an error, whatever its shape; a shape that does not belong to the path has none.
+fn code_of(answer: &Answer) -> String {
+    match answer.body["error"]["code"].as_str() {
+        Some(code) => code.replace('_', "-"),
+        None => answer.code().to_owned(),
+    }
 }
 
 fn scope_of(access: Access) -> Option<Scope> {
@@ -152,7 +190,7 @@ async fn every_route_refuses_who_lacks_its_scope_and_does_nothing() {
         let path = whole.path(path, of);
         let refused = async |key: &str, status: u16, code: &str| {
             let answer = whole.call(key, method, &path).await;
-            assert_eq!((answer.status, answer.code()), (status, code), "{method} {path}: {}", answer.body);
+            assert_eq!((answer.status, code_of(&answer).as_str()), (status, code), "{method} {path}: {}", answer.body);
         };
         refused("a-key-that-nobody-has", 401, "unauthorized").await;
         match scope_of(access) {
@@ -197,7 +235,8 @@ async fn every_route_answers_404_for_what_another_project_has() {
         };
         for (key, path) in callers {
             let answer = whole.call(key, method, &path).await;
-            assert_eq!((answer.status, answer.code()), (404, "not-found"), "{method} {path}: {}", answer.body);
+            let code = code_of(&answer);
+            assert_eq!((answer.status, code.as_str()), (404, "not-found"), "{method} {path}: {}", answer.body);
         }
     }
 }

@@ -134,3 +134,27 @@ async fn a_project_has_so_many_tests_under_way_and_no_more() {
     receiver.answer(|_| Reply::Status(200));
     assert_eq!(world.call("POST", &path, None).await.status, 200, "who goes away leaves room");
 }
+
+#[tokio::test]
+async fn a_test_has_the_webhooks_payload_version() {
+    let world = World::new().await;
+    let receiver = Receiver::http(|_| Reply::Status(204)).await;
+    let fields = json!({"url": receiver.url("/"), "payload_version": "v1",
+                        "events": ["whatsapp.phone_number.created", "whatsapp.message.received"]});
+    let created = world.webhook(fields).await;
+    let path = format!("/v1/webhooks/{}/test", created["id"].as_str().unwrap());
+    for event_type in ["whatsapp.phone_number.created", "whatsapp.message.received"] {
+        let answer = world.call("POST", &path, Some(json!({"event_type": event_type}))).await;
+        assert_eq!(answer.body["data"]["success"], true, "{}", answer.body);
+    }
+    let requests = receiver.received(2).await;
+    assert_eq!(requests[0].header("x-webhook-event"), "whatsapp.config.created");
+    let key = SigningKey::new(&Secret::new(created["secret"].as_str().unwrap().to_owned()).unwrap());
+    for request in &requests {
+        assert_eq!(request.header("x-webhook-payload-version"), "v1");
+        assert_eq!(request.header("x-webhook-signature"), key.body_signature(&request.body));
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&body["test"], &body["whatsapp_config"]["id"]), (&json!(true), &json!("100200300400500")));
+        assert_eq!(body.get("phone_number_id"), None);
+    }
+}

@@ -125,7 +125,9 @@ impl World {
             operator: Operator { admin_key: Some(AdminKey::new(ADMIN)), ..operator },
             config,
         };
-        let router = fanfare_http::with_fallbacks(console.clone().router(Arc::clone(&clock), metrics));
+        let router = fanfare_console::with_kapso_errors(fanfare_http::with_fallbacks(
+            console.clone().router(Arc::clone(&clock), metrics),
+        ));
         Self { router, console, engine, store, journal, acts, clock, tasks, _failures: failures, _directory: directory }
     }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::ids::{EventId, InvalidId};
+use crate::meta;
 use crate::normalise::string_at;
 
 /// The most extension attributes of an event. They are kept with every event and shown in lists, so they have a bound.
@@ -152,9 +153,18 @@ impl<'r, 'a> Attributes<'r, 'a> {
         Ok(())
     }
 
-    /// The event with these attributes and this data, which is normalised.
+    /// Whether the data is a raw Meta body, once every attribute is there.
+    pub(super) fn is_raw(&self) -> bool {
+        self.event_type.as_ref().is_some_and(meta::is_raw)
+    }
+
+    /// The event with these attributes and this data, which is normalised, or is a raw Meta body.
     pub(super) fn finish(self, data: Bytes, place: &impl Fn(&str) -> String) -> Result<Event, EventError> {
-        if data.first().is_none_or(|bracket| !matches!(bracket, b'{' | b'[')) {
+        let raw = self.is_raw();
+        if raw && data.is_empty() {
+            return Err(EventError::invalid(place("data"), "must not be empty"));
+        }
+        if !raw && data.first().is_none_or(|bracket| !matches!(bracket, b'{' | b'[')) {
             return Err(EventError::invalid(place("data"), "must be a JSON object or array"));
         }
         check_size(data.len(), place)?;
@@ -171,7 +181,9 @@ impl<'r, 'a> Attributes<'r, 'a> {
         };
         let content = self.content(&event_type, &data);
         let (mut source, mut subject) = (self.source, self.subject);
-        if let Some(entry) = self.reading.catalogue.get(&event_type)
+        if raw {
+            source = source.or_else(|| meta::source_of(&data));
+        } else if let Some(entry) = self.reading.catalogue.get(&event_type)
             && let Ok(json) = std::str::from_utf8(&data)
         {
             let find = |pointer: &Option<String>| pointer.as_deref().and_then(|pointer| string_at(json, pointer));

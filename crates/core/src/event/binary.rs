@@ -4,6 +4,8 @@ mod header_value;
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::attributes::{Attributes, Given, check_media_type, check_size};
 use super::{Event, EventError, Reading};
 use crate::normalise::normalise;
@@ -22,7 +24,7 @@ pub fn is_binary<'h>(names: impl IntoIterator<Item = &'h str>) -> bool {
 ///
 /// Values are decoded as the HTTP binding of CloudEvents 1.0 says (§3.1.3.2): double quotes are taken off, then one round
 /// of percent-decoding. A message without a content type is taken for JSON. Places in errors are header names, and
-/// `$.data` for the body.
+/// `$.data` for the body. The body of a raw Meta event ([`crate::meta`]) is kept byte for byte.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -48,6 +50,9 @@ pub fn parse<'h>(
     check_size(body.len(), &place)?;
     if body.is_empty() {
         return Err(EventError::invalid(place("data"), "required: a JSON object or array as the message's body"));
+    }
+    if attributes.is_raw() {
+        return attributes.finish(Bytes::copy_from_slice(body), &place);
     }
     let data = normalise(body, "$.data").map_err(|error| match error.malformed {
         true => EventError::malformed(error.path, error.message),

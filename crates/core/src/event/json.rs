@@ -1,10 +1,12 @@
 //! Events as CloudEvents JSON, one or a batch.
 //!
 //! The text is read in one pass, and `data` is normalised where it stands: no value is built of it, so its key order, its
-//! repeated keys and its long integers are the sender's.
+//! repeated keys and its long integers are the sender's. A raw Meta body ([`crate::meta`]) comes as `data_base64`.
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 
@@ -89,7 +91,7 @@ fn read<'a>(scan: &mut Scanner<'a>, root: &str, reading: &Reading<'_>) -> Result
         return Err(EventError::invalid(root, "must be an object, a CloudEvents event"));
     }
     let mut attributes = Attributes::new(reading);
-    let mut data = None;
+    let (mut data, mut raw) = (None, None);
     scan.skip_whitespace();
     if !scan.take(b'}') {
         loop {
@@ -97,7 +99,7 @@ fn read<'a>(scan: &mut Scanner<'a>, root: &str, reading: &Reading<'_>) -> Result
             attributes.once(name.clone(), &place)?;
             match &*name {
                 "data" => data = read_data(scan, &place("data"), &place)?,
-                "data_base64" => return Err(EventError::invalid(place(&name), BASE64)),
+                "data_base64" => raw = read_base64(scan, &place(&name), &place)?,
                 _ => {
                     let given = given(scan).map_err(|fault| refused(fault, &place(&name), text))?;
                     attributes.set(&name, given, &place)?;
@@ -113,11 +115,39 @@ fn read<'a>(scan: &mut Scanner<'a>, root: &str, reading: &Reading<'_>) -> Result
             scan.skip_whitespace();
         }
     }
-    let data = data.ok_or_else(|| EventError::invalid(place("data"), "required: a JSON object or array"))?;
+    let data = match (attributes.is_raw(), data, raw) {
+        (true, None, Some(raw)) => raw,
+        (true, None, None) => return Err(EventError::invalid(place("data_base64"), RAW_REQUIRED)),
+        // As JSON it would not be kept as it is.
+        (true, Some(_), _) => return Err(EventError::invalid(place("data"), RAW_ALONE)),
+        (false, _, Some(_)) => return Err(EventError::invalid(place("data_base64"), RAW_ONLY)),
+        (false, Some(data), None) => data,
+        (false, None, None) => return Err(EventError::invalid(place("data"), "required: a JSON object or array")),
+    };
     attributes.finish(data, &place)
 }
 
-const BASE64: &str = "only for webhooks of kind meta, which are not available yet; send JSON in data";
+const RAW_ONLY: &str = "only for events of type whatsapp.meta.raw; send JSON in data";
+const RAW_ALONE: &str = "not for events of type whatsapp.meta.raw, whose bodies are kept as they are; send data_base64";
+const RAW_REQUIRED: &str = "required: the raw body in base64";
+
+/// Reads a raw body in standard base64; `None` if it is `null`.
+fn read_base64(
+    scan: &mut Scanner<'_>,
+    path: &str,
+    place: &impl Fn(&str) -> String,
+) -> Result<Option<Bytes>, EventError> {
+    let allowed = || EventError::invalid(path, "must be a string in standard base64, with padding");
+    let given = given(scan).map_err(|fault| refused(fault, path, scan.text()))?;
+    let text = match given {
+        Given::Nothing => return Ok(None),
+        Given::Text(text) => text,
+        Given::Bool(_) | Given::Number(_) | Given::Container => return Err(allowed()),
+    };
+    // Before decoding; what this lets through by its padding is refused after it.
+    check_size((text.len() / 4 * 3).saturating_sub(2), place)?;
+    STANDARD.decode(text.as_bytes()).map(|raw| Some(raw.into())).map_err(|_| allowed())
+}
 
 /// Reads a member's name and moves to its value.
 fn key<'a>(scan: &mut Scanner<'a>) -> Result<Cow<'a, str>, Fault> {

@@ -13,7 +13,7 @@ use crate::event::{EventType, Source};
 use crate::ids::{EventId, ProjectId};
 use crate::retry::RetrySchedule;
 use crate::seal::SealingKey;
-use crate::webhook::{AttemptTimeout, PayloadVersion};
+use crate::webhook::{AttemptTimeout, PayloadVersion, WebhookKind};
 
 fn id(number: u8) -> WebhookId {
     WebhookId::from_bytes([number; 16])
@@ -32,9 +32,11 @@ fn webhook(number: u8, project: &str, events: &[&str], source: Option<&str>) -> 
         active: true,
         inactive_since: None,
         headers: Vec::new(),
+        kind: WebhookKind::default(),
         payload_version: PayloadVersion::default(),
         retry_schedule: RetrySchedule::default(),
         timeout: AttemptTimeout::default(),
+        inactivity_minutes: None,
         secret: key.seal("irrelevant", "", &mut StdRng::seed_from_u64(0)),
         secret_last4: "vant".to_owned(),
         previous_secret: None,
@@ -224,5 +226,27 @@ proptest! {
         prop_assert_eq!(held(&index), held(&self::index(&anew)));
         webhooks.keys().for_each(|id| index.remove(*id));
         prop_assert_eq!(held(&index), [0; 4]);
+    }
+}
+
+#[test]
+fn raw_bodies_go_to_the_kind_that_is_for_them_and_to_no_pattern() {
+    let meta = Webhook { kind: WebhookKind::Meta, ..webhook(1, "shop", &[], Some("n1")) };
+    let other_number = Webhook { kind: WebhookKind::Meta, ..webhook(2, "shop", &[], Some("n2")) };
+    let all = webhook(3, "shop", &["**"], None);
+    let named = webhook(4, "shop", &["whatsapp.meta.raw", "order.paid"], None);
+    let webhooks = [meta, other_number, all, named];
+    let index = index(&webhooks);
+    for (event_type, to) in [("whatsapp.meta.raw", vec![id(1)]), ("order.paid", vec![id(3), id(4)])] {
+        let event = event("shop", event_type, Some("n1"));
+        let mut found = Vec::new();
+        index.matches(&event, &mut found);
+        assert_eq!(found, to, "{event_type}");
+        let by_rule: Vec<WebhookId> = webhooks
+            .iter()
+            .filter(|webhook| non_match(webhook, &event, None).is_none())
+            .map(|webhook| webhook.id)
+            .collect();
+        assert_eq!(by_rule, to, "{event_type}");
     }
 }

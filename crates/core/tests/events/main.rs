@@ -4,6 +4,7 @@ mod batch;
 mod binary;
 mod content;
 mod json;
+mod raw;
 
 use std::cell::Cell;
 

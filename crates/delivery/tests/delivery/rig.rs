@@ -20,7 +20,7 @@ use fanfare_core::project::Project;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::seal::SealingKey;
 use fanfare_core::secret::Secret;
-use fanfare_core::webhook::{AttemptTimeout, PayloadVersion, Webhook};
+use fanfare_core::webhook::{AttemptTimeout, PayloadVersion, Webhook, WebhookKind};
 use fanfare_delivery::{Delivery, DeliveryConfig};
 use fanfare_egress::{Egress, EgressConfig};
 use fanfare_embedded::{Embedded, EmbeddedConfig};
@@ -120,7 +120,9 @@ impl Rig {
             active: true,
             inactive_since: None,
             headers: Vec::new(),
+            kind: WebhookKind::Kapso,
             payload_version: PayloadVersion::V2,
+            inactivity_minutes: None,
             retry_schedule: RetrySchedule::custom(&[5, 30]).unwrap(),
             timeout: AttemptTimeout::from_seconds(30).unwrap(),
             secret: self.key.seal(secret.expose(), &Webhook::secret_context(id), &mut rand::rng()),

@@ -12,6 +12,7 @@ use fanfare_testkit::{Authority, NatsServer, RedisServer};
 use uuid::Uuid;
 
 use super::doors::install_provider;
+use super::harness::metrics;
 use crate::{ConnectError, Distributed, DistributedConfig, RedisConfig};
 
 /// The user that the documentation tells to make, and one for everybody else who may only knock.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use fanfare_console::{Console, Operator};
+use fanfare_console::{Console, Operator, with_kapso_errors};
 use fanfare_core::api_key::AdminKey;
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_delivery::Delivery;
@@ -132,7 +132,7 @@ impl Running {
             router = router.merge(services.ingest().router(Arc::clone(&clock), metrics.clone()));
         }
         if let Some(api) = api {
-            let (router, shutdown) = (fallback::with_fallbacks(router), groups.api.shutdown());
+            let (router, shutdown) = (with_kapso_errors(fallback::with_fallbacks(router)), groups.api.shutdown());
             groups.api.spawn("api", server::serve(api, router, config.server.clone(), grace / API_SHARE, shutdown));
         }
         serving.met();

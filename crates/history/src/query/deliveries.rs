@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use fanfare_core::attempt::Attempt;
+use fanfare_core::attempt::{Attempt, OutcomeClass};
 use fanfare_core::delivery::DeliveryStatus;
 use fanfare_core::ids::{DeliveryId, Hop, ProjectId, Run, RunId, WebhookId};
 use rusqlite::types::Value;
@@ -24,16 +24,16 @@ const MAX_EXAMINED: usize = 20_000;
 
 const SELECT: &str = "SELECT d.seq, d.id, d.project, d.webhook, e.id, e.event_type, d.run, d.status, d.waiting_reason,
         d.created_at, d.next_attempt_at, d.attempt_count, d.last_attempt_at, d.response_status, d.last_outcome, d.ended_at,
-        d.hop
+        d.hop, e.header ->> '$.source'
     FROM deliveries AS d";
 const JOIN: &str = "CROSS JOIN events AS e ON e.seq = d.event";
 
 /// A range of one index.
-struct Range {
-    index: &'static str,
+pub(super) struct Range {
+    pub(super) index: &'static str,
     /// Conditions on `d`, with parameters from `?3` on.
-    condition: &'static str,
-    values: Vec<Value>,
+    pub(super) condition: &'static str,
+    pub(super) values: Vec<Value>,
 }
 
 /// What one range brought.
@@ -75,7 +75,7 @@ pub(crate) fn page(
 }
 
 /// The index ranges that hold everything that is wanted; `None` if there is nothing.
-fn ranges(
+pub(super) fn ranges(
     transaction: &Transaction<'_>,
     project: &ProjectId,
     filter: &DeliveryFilter,
@@ -153,14 +153,40 @@ fn look(
 }
 
 /// The conditions that the ranges do not hold all of.
-fn is_wanted(row: &Row<'_>, project: &ProjectId, filter: &DeliveryFilter) -> rusqlite::Result<bool> {
+pub(super) fn is_wanted(row: &Row<'_>, project: &ProjectId, filter: &DeliveryFilter) -> rusqlite::Result<bool> {
     Ok(row.get_ref(2)?.as_str()? == project.as_str()
         && filter.webhook.is_none_or(|webhook| row.get(3).is_ok_and(|id: [u8; 16]| id == *webhook.as_bytes()))
         && (filter.statuses.is_empty() || filter.statuses.contains(&columns::status(row, 7)?))
+        && (!filter.errors_only || has_failed(row)?)
         && match &filter.event_type {
             Some(event_type) => row.get_ref(5)?.as_str()? == event_type.as_str(),
             None => true,
         })
+}
+
+/// Whether it ended otherwise than delivered or stands aside, or waits after a failed attempt.
+fn has_failed(row: &Row<'_>) -> rusqlite::Result<bool> {
+    Ok(match columns::status(row, 7)? {
+        DeliveryStatus::Exhausted
+        | DeliveryStatus::Expired
+        | DeliveryStatus::Discarded
+        | DeliveryStatus::Quarantined => true,
+        DeliveryStatus::Delivered => false,
+        DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => {
+            columns::outcome(row, 14)?.is_some_and(|outcome| outcome != OutcomeClass::Success)
+        }
+    })
+}
+
+/// The rows of these keys, in their order; those that were removed meanwhile are left out.
+pub(super) fn rows(transaction: &Transaction<'_>, seqs: &[i64]) -> rusqlite::Result<Vec<DeliveryRow>> {
+    let mut statement = transaction.prepare_cached(&format!("{SELECT} {JOIN} WHERE d.seq = ?1"))?;
+    let mut rows = Vec::with_capacity(seqs.len());
+    for seq in seqs {
+        rows.extend(statement.query_row([seq], delivery).optional()?);
+    }
+    fill_in_urls(transaction, &mut rows)?;
+    Ok(rows)
 }
 
 /// A row of [`SELECT`], its URL still empty.
@@ -172,6 +198,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
         webhook_url: String::new(),
         event: columns::parsed(row, 4)?,
         event_type: columns::parsed(row, 5)?,
+        source: if row.get_ref(17)?.as_str_or_null()?.is_some() { Some(columns::parsed(row, 17)?) } else { None },
         run: if again { Run::Again(columns::parsed::<RunId>(row, 6)?) } else { Run::Original },
         status: columns::status(row, 7)?,
         waiting_reason: columns::waiting_reason(row, 8)?.map(str::to_owned),

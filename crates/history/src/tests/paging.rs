@@ -70,14 +70,14 @@ fn tell(connection: &mut Connection, entries: Vec<JournalEntry>) {
     transaction.commit().unwrap();
 }
 
-fn filled() -> Connection {
+pub(super) fn filled() -> Connection {
     let mut connection = in_memory();
     tell(&mut connection, entries(0..120));
     connection
 }
 
 /// All pages of a filter, with `between` done after each.
-fn pages(
+pub(super) fn pages(
     connection: &mut Connection,
     filter: &DeliveryFilter,
     mut between: impl FnMut(&mut Connection),
@@ -99,16 +99,26 @@ fn ids(rows: &[DeliveryRow]) -> Vec<DeliveryId> {
     rows.iter().map(|row| row.id).collect()
 }
 
-fn fits(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
+pub(super) fn fits(row: &DeliveryRow, filter: &DeliveryFilter) -> bool {
     filter.webhook.is_none_or(|webhook| row.webhook == webhook)
         && filter.event.as_ref().is_none_or(|event| row.event == *event)
         && filter.event_type.as_ref().is_none_or(|event_type| row.event_type == *event_type)
+        && (!filter.errors_only
+            || matches!(
+                row.status,
+                DeliveryStatus::Exhausted
+                    | DeliveryStatus::Expired
+                    | DeliveryStatus::Discarded
+                    | DeliveryStatus::Quarantined
+            )
+            || (row.status != DeliveryStatus::Delivered
+                && row.last_outcome.is_some_and(|outcome| outcome != OutcomeClass::Success)))
         && (filter.statuses.is_empty() || filter.statuses.contains(&row.status))
         && filter.since.is_none_or(|since| row.created_at >= since)
         && filter.until.is_none_or(|until| row.created_at < until)
 }
 
-fn any_filter() -> impl Strategy<Value = DeliveryFilter> {
+pub(super) fn any_filter() -> impl Strategy<Value = DeliveryFilter> {
     let time = || prop::option::of((-2_i64..45).prop_map(at));
     (
         prop::option::of((0_u128..5).prop_map(webhook)),
@@ -125,6 +135,7 @@ fn any_filter() -> impl Strategy<Value = DeliveryFilter> {
             statuses,
             since,
             until,
+            errors_only: false,
             after: None,
             limit,
         })

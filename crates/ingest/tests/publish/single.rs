@@ -166,7 +166,7 @@ async fn an_event_has_room_for_256_kib_of_data_and_no_more() {
     let answer = world.post(JSON, event(256 * KIB + 1)).await;
     assert_eq!((answer.status, answer.field()), (413, "$.data"));
     // More than any event can have: refused before it is read as one.
-    let answer = world.post(JSON, event(300 * KIB)).await;
+    let answer = world.post(JSON, event(400 * KIB)).await;
     assert_eq!((answer.status, answer.field()), (413, "$"));
     let data = format!(r#"["{}"]"#, "x".repeat(256 * KIB - 4));
     assert_eq!(world.post_as(&[KEY, JSON, ("ce-type", "a")], data.clone()).await.status, 202);
@@ -182,4 +182,17 @@ async fn other_methods_are_answered_with_405() {
     let request = http::Request::get("/v1/events").body(axum::body::Body::empty()).unwrap();
     let response = world.router.clone().oneshot(request).await.unwrap();
     assert_eq!((response.status().as_u16(), response.headers()["allow"].to_str().unwrap()), (405, "POST"));
+}
+
+#[tokio::test]
+async fn a_raw_body_has_the_same_room_in_base64() {
+    let world = World::new().await;
+    // Three bytes in four characters, and the one or two that are left with padding.
+    let event = |end: &str| {
+        let base64 = "eHh4".repeat(256 * 1024 / 3);
+        format!(r#"{{"type": "whatsapp.meta.raw", "data_base64": "{base64}{end}"}}"#)
+    };
+    assert_eq!(world.post(JSON, event("eA==")).await.status, 202);
+    let answer = world.post(JSON, event("eHg=")).await;
+    assert_eq!((answer.status, answer.field()), (413, "$.data"), "{}", answer.json);
 }

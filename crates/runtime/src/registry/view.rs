@@ -31,12 +31,13 @@ pub(super) struct View {
     pub(super) keys: Keys,
     pub(super) key_uses: HashMap<ApiKeyId, (KeyUse, Revision)>,
     by_project: HashMap<ProjectId, BTreeSet<WebhookId>>,
-    by_target: HashMap<Target, WebhookId>,
+    /// Each target with its webhooks: those made through Kapso's API may share one.
+    by_target: BTreeSet<(Target, WebhookId)>,
     index: MatchIndex,
 }
 
-/// What no two webhooks of a project share.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// What no two webhooks of a project share that are made through `/v1`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Target {
     project: ProjectId,
     source: Option<String>,
@@ -118,7 +119,7 @@ impl View {
         let template = open_template(&webhook, key)?;
         self.remove_webhook(webhook.id);
         self.by_project.entry(webhook.project.clone()).or_default().insert(webhook.id);
-        self.by_target.insert(Target::of(&webhook), webhook.id);
+        self.by_target.insert((Target::of(&webhook), webhook.id));
         self.index.insert(&webhook);
         self.webhooks.insert(webhook.id, Arc::new(ServedWebhook { webhook, revision, template }));
         Ok(())
@@ -129,10 +130,7 @@ impl View {
             return;
         };
         self.index.remove(id);
-        let target = Target::of(&served.webhook);
-        if self.by_target.get(&target) == Some(&id) {
-            self.by_target.remove(&target);
-        }
+        self.by_target.remove(&(Target::of(&served.webhook), id));
         if let Some(ids) = self.by_project.get_mut(&served.webhook.project) {
             ids.remove(&id);
             if ids.is_empty() {
@@ -161,7 +159,8 @@ impl View {
 
     pub(super) fn webhook_at(&self, project: &ProjectId, source: Option<&str>, url: &str) -> Option<WebhookId> {
         let target = Target { project: project.clone(), source: source.map(str::to_owned), url: url.to_owned() };
-        self.by_target.get(&target).copied()
+        let from = (target, WebhookId::from_bytes([0; 16]));
+        self.by_target.range(&from..).next().filter(|(found, _)| *found == from.0).map(|(_, id)| *id)
     }
 
     /// The webhooks that are subscribed to the event's type and source; whether their filters match is not asked.
@@ -201,6 +200,7 @@ fn open_template(webhook: &Webhook, key: &SealingKey) -> Result<RequestTemplate,
         signing: signing(&webhook.secret, &Webhook::secret_context(webhook.id))?,
         previous: previous.transpose()?,
         own_headers: own_headers.into(),
+        kind: webhook.kind,
         payload_version: webhook.payload_version,
     })
 }
