@@ -5,7 +5,7 @@
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
-use async_nats::jetstream::context::{Context, CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::context::{Context, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, SubjectTransform};
 use fanfare_core::ports::config_store::Group;
 
@@ -140,7 +140,7 @@ async fn ensure_stream(context: &Context, wanted: Wanted, apply: bool) -> Result
                 return Err(refused(format!("look at the stream {name}"), error));
             }
             let made = context.create_stream(wanted.config).await;
-            return made.map(|_| ()).map_err(|error| unmade(format!("make the stream {name}"), error));
+            return made.map(|_| ()).map_err(|error| refused(format!("make the stream {name}"), error));
         }
     };
     let differences = differences(&found, &wanted.config);
@@ -152,7 +152,7 @@ async fn ensure_stream(context: &Context, wanted: Wanted, apply: bool) -> Result
         let changed =
             Config { description: found.description.clone(), metadata: found.metadata.clone(), ..wanted.config };
         let updated = context.update_stream(changed).await;
-        return updated.map(|_| ()).map_err(|error| unmade(format!("change the stream {name}"), error));
+        return updated.map(|_| ()).map_err(|error| refused(format!("change the stream {name}"), error));
     }
     let limits = Differences(differences.0.iter().filter(|found| LIMITS.contains(&found.option)).cloned().collect());
     if wanted.unlimited && !limits.0.is_empty() {
@@ -195,15 +195,6 @@ fn differences(found: &Config, wanted: &Config) -> Differences {
     let schedules = |config: &Config| config.allow_message_schedules.to_string();
     compare("allow_msg_schedules", schedules(found), schedules(wanted));
     Differences(list)
-}
-
-/// What JetStream says itself, where it has said something: the library's error does not name it as its cause, and whoever
-/// decides whether waiting can help has to know it.
-fn unmade(doing: String, error: CreateStreamError) -> ConnectError {
-    match error.kind() {
-        CreateStreamErrorKind::JetStream(said) => refused(doing, said),
-        _ => refused(doing, error),
-    }
 }
 
 fn refused(doing: String, source: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
