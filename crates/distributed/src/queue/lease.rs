@@ -165,7 +165,10 @@ impl Puller {
     fn hand_out(&mut self, engine: &Distributed, max: usize) -> Vec<Lease> {
         let shared = &engine.shared;
         let now = shared.clock.monotonic();
+        let before = self.ready.len();
         self.ready.retain(|ready| ready.until > now);
+        // This process was frozen, or too slow: others have them.
+        shared.metrics.delivery_leases_lost.inc_by((before - self.ready.len()) as u64);
         // Several schedules that fall due together come in any order.
         self.ready.sort_by_key(|ready| ready.ready_at);
         let rest = self.ready.split_off(max.min(self.ready.len()));

@@ -23,9 +23,9 @@ pub const TTL: Duration = Duration::from_secs(60);
 /// Waits for something that is to happen.
 ///
 /// # Panics
-/// When it has not happened after 20 seconds of real time.
+/// When it has not happened after a minute of real time; only a failing test waits so long.
 pub async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what).await.expect("what was waited for did not happen in 20 s")
+    tokio::time::timeout(Duration::from_secs(60), what).await.expect("what was waited for did not happen in a minute")
 }
 
 /// Polls a future until it is waiting for something, some time at least, and drops it.
