@@ -61,7 +61,8 @@ pub struct DistributedConfig {
     pub quarantine_after: u32,
     /// How long what is in quarantine is kept there. Default 30d.
     pub quarantine_retention: Span,
-    /// How many bytes there may be in quarantine; the oldest go first. Default 1073741824 (1 GiB); 0 for no bound.
+    /// How many bytes there may be in quarantine; the oldest go first. Default 268435456 (256 MiB); 0 for no
+    /// bound.
     pub quarantine_max_bytes: u64,
     /// How many deliveries may be leased at once, over all processes. Default 100000; 1 or more.
     pub max_leased: u32,
@@ -106,7 +107,7 @@ impl Default for DistributedConfig {
             overdue_after: Span::from_secs(60),
             quarantine_after: 20,
             quarantine_retention: Span::from_secs(30 * 24 * 60 * 60),
-            quarantine_max_bytes: 1024 * 1024 * 1024,
+            quarantine_max_bytes: 256 * 1024 * 1024,
             max_leased: 100_000,
             partitions: 16,
             gate_partitions: 64,

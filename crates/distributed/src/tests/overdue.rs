@@ -24,6 +24,7 @@ async fn a_schedule_that_fell_due_while_the_store_was_full_is_moved_when_it_has_
     config.overdue_after = Span::from_secs(1);
     // Bounds are reserved, and there is not so much.
     (config.event_max_bytes, config.journal_max_bytes, config.quarantine_max_bytes) = (0, 0, 0);
+    (config.intake_max_bytes, config.rejected_max_bytes) = (0, 0);
     let metrics = metrics();
     let engine = Distributed::connect(&config, servers.clock(), metrics.clone()).await.unwrap();
     let view = ports(engine.clone());

@@ -73,7 +73,9 @@ async fn a_server_with_too_little_storage_is_refused_with_what_to_do() {
 #[tokio::test]
 async fn two_installations_share_servers_under_two_prefixes() {
     let servers = Servers::begin().await;
-    let (one, two) = (servers.config(), DistributedConfig { prefix: "Other".to_owned(), ..servers.config() });
+    // Bounds are reserved: two of them have to fit on the disk of whoever runs this.
+    let one = DistributedConfig { event_max_bytes: 1 << 26, journal_max_bytes: 1 << 26, ..servers.config() };
+    let two = DistributedConfig { prefix: "Other".to_owned(), ..one.clone() };
     let one = Distributed::connect(&one, clock(), metrics()).await.unwrap();
     let two = Distributed::connect(&two, clock(), metrics()).await.unwrap();
     assert_ne!(one.shared.names.all_events(), two.shared.names.all_events());

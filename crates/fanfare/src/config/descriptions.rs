@@ -433,7 +433,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ("distributed.quarantine_retention", "How long what is in quarantine is kept there. Default 30d."),
     (
         "distributed.quarantine_max_bytes",
-        "How many bytes there may be in quarantine; the oldest go first. Default 1073741824 (1 GiB); 0 for no \
+        "How many bytes there may be in quarantine; the oldest go first. Default 268435456 (256 MiB); 0 for no \
          bound.",
     ),
     (
