@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use async_nats::jetstream;
-use fanfare_testkit::{Fanfare, Received, Receiver, Reply, Servers};
+use fanfare_testkit::{Engine, Fanfare, Received, Receiver, Reply, Servers};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
+use crate::receivers::{node_beside_clients, python, root};
 use crate::samples::webhook;
 
 /// Short times, so that what a killed process held is taken over soon.
@@ -140,4 +142,79 @@ async fn what_was_acknowledged_survives_every_ingest_being_killed_and_is_accepte
     };
     let requests = receiver.until("every event", all).await;
     assert_eq!(requests.len(), EVENTS, "taking in again makes no second event");
+}
+
+/// Runs a sample of docs/publish.md and waits for its event.
+async fn sample_publishes(mut command: Command, id: &str) {
+    let mut fanfare = Fanfare::start_on(Engine::Distributed, &QUICK).await;
+    let url = fanfare.servers().unwrap().nats.url();
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    let output = command.env("NATS_URL", url).kill_on_drop(true).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with(&format!("kept {id} at ")), "{said}");
+    let requests = receiver.received(1).await;
+    assert_eq!(requests[0].headers["x-webhook-event"], "order.paid");
+    fanfare.eventually(&format!("/v1/events/{id}"), |status, _| status == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_sample_publishes() {
+    let mut command = Command::new(python());
+    command.arg(root().join("docs/publishers/python.py"));
+    sample_publishes(command, "order-1001-paid").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_node_sample_publishes() {
+    sample_publishes(node_beside_clients("docs/publishers/node.mjs", "publish.mjs"), "order-1002-paid").await;
+}
+
+#[test]
+fn the_docs_show_the_samples_of_publishing_as_they_are() {
+    let docs = std::fs::read_to_string(root().join("docs/publish.md")).unwrap();
+    for (language, file) in [("python", "python.py"), ("js", "node.mjs")] {
+        let sample = std::fs::read_to_string(root().join("docs/publishers").join(file)).unwrap();
+        assert!(docs.contains(&format!("```{language}\n{sample}```")), "docs/publish.md does not show {file} as it is");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_intake_refuses_and_recovers_and_data_over_its_bound_is_rejected() {
+    let servers = Servers::start().await;
+    let console = Fanfare::start_role("console", &servers, &QUICK).await;
+    let settings = [QUICK[0], ("FANFARE_DISTRIBUTED_INTAKE_MAX_MESSAGES_PER_TYPE", "5")];
+    let apply = [settings[0], settings[1], ("FANFARE_DISTRIBUTED_APPLY", "true")];
+    let mut ingest = Fanfare::start_role("ingest", &servers, &apply).await;
+    let _fanout = Fanfare::start_role("fanout", &servers, &apply).await;
+    let _delivery = Fanfare::start_role("delivery", &servers, &apply).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    console.create_webhook(webhook(&receiver.url("/"))).await;
+    let stream = connect(&servers).await;
+
+    // Nobody takes anything in: five fit, the sixth is refused, another type is not concerned.
+    ingest.kill().await;
+    for number in 0..5 {
+        publish(&stream, "order.paid", &json!({"id": format!("order-{number}"), "data": {}})).await;
+    }
+    let sixth = stream.publish("fanfare.events.default.order.paid", r#"{"data":{}}"#.into()).await.unwrap().await;
+    assert!(sixth.unwrap_err().to_string().contains("maximum messages per subject exceeded"));
+    publish(&stream, "order.sent", &json!({"id": "order-sent", "data": {}})).await;
+    ingest.start_again().await;
+    receiver.received(6).await;
+    publish(&stream, "order.paid", &json!({"id": "order-5", "data": {}})).await;
+    receiver.received(7).await;
+
+    // 256 KiB of data, and one byte past it.
+    let data = |bytes: usize| json!({"x": "x".repeat(bytes - r#"{"x":""}"#.len())});
+    publish(&stream, "order.large", &json!({"id": "largest", "data": data(256 * 1024)})).await;
+    assert_eq!(receiver.received(8).await[7].body.len(), 256 * 1024);
+    publish(&stream, "order.larger", &json!({"id": "larger", "data": data(256 * 1024 + 1)})).await;
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
+    while ingest.metric("fanfare_ingest_events_total{result=\"too_large\"}").await < 1.0 {
+        ticks.tick().await;
+    }
+    let (_, about) = &rejections(&stream).await["fanfare.events.default.order.larger"];
+    assert_eq!(about["field"], "$.data", "{about}");
 }

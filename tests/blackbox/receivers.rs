@@ -204,13 +204,18 @@ pub(crate) async fn verified(mut command: Command, secret: &Value, run: &[Value]
 
 /// The script that verifies with the npm library, under a name of its own: tests that run at the same time need one each.
 pub(crate) fn node_verifier(name: &str) -> Command {
-    node_script("verify.mjs", name)
+    node_beside_clients("tests/clients/node/verify.mjs", name)
 }
 
 /// A script of `tests/clients/node`, under this name.
 pub(crate) fn node_script(script: &str, name: &str) -> Command {
+    node_beside_clients(&format!("tests/clients/node/{script}"), name)
+}
+
+/// A script of this repository, to be run with the installed npm packages.
+pub(crate) fn node_beside_clients(script: &str, name: &str) -> Command {
     // Node looks for modules beside the script, so the script stands beside the installed ones.
-    let from = root().join("tests/clients/node").join(script);
+    let from = root().join(script);
     let script = target().join("../tools/node").join(name);
     std::fs::copy(from, &script).unwrap();
     let mut node = Command::new("node");

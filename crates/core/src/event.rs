@@ -13,7 +13,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use ulid::Ulid;
 
 use crate::catalogue::Catalogue;
 use crate::clock::Timestamp;
@@ -116,7 +115,7 @@ pub struct Reading<'a> {
     /// The type that the way in says, where it does: the event may leave it out, and must not say another.
     pub event_type: Option<&'a EventType>,
     /// Makes the id of an event that brings none.
-    pub new_id: &'a dyn Fn() -> Ulid,
+    pub new_id: &'a dyn Fn() -> EventId,
 }
 
 impl fmt::Debug for Reading<'_> {

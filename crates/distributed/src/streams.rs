@@ -3,6 +3,8 @@
 //! What is missing is made. What differs is reported with the difference, and changed only where the operator says so. A
 //! limit on the streams that hold deliveries is refused in words of its own: the server would drop deliveries and schedules.
 
+use std::time::Duration;
+
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::context::{Context, GetStreamErrorKind};
@@ -95,6 +97,9 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         max_messages_per_subject: config.intake_max_messages_per_type,
         discard_new_per_subject: true,
         max_message_size: MAX_PUBLISHED_BYTES,
+        // The server compares message ids over the stream as a whole: one project's `order-1` would swallow another's, and be
+        // acknowledged. So it compares them for the least time that it takes, and the event log does by project.
+        duplicate_window: Duration::from_millis(100),
         subject_transform: Some(SubjectTransform { source: names.published(), destination: names.intake_transform() }),
         ..base(names.intake(), vec![names.published()])
     };
@@ -185,6 +190,8 @@ fn differences(found: &Config, wanted: &Config) -> Differences {
     compare("max_msgs_per_subject", per_subject(found), per_subject(wanted));
     compare("max_msg_size", size(found.max_message_size).to_string(), size(wanted.max_message_size).to_string());
     compare("max_age", format!("{:?}", found.max_age), format!("{:?}", wanted.max_age));
+    let refuses = |config: &Config| config.discard_new_per_subject.to_string();
+    compare("discard_new_per_subject", refuses(found), refuses(wanted));
     let transform = |config: &Config| {
         let shown = |transform: &SubjectTransform| format!("{} to {}", transform.source, transform.destination);
         config.subject_transform.as_ref().map_or_else(|| "none".to_owned(), shown)

@@ -8,7 +8,7 @@ use fanfare_core::api_key::Scope;
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_core::event::{Event, EventError, Reading, binary, json};
-use fanfare_core::ids::ProjectId;
+use fanfare_core::ids::{EventId, ProjectId};
 use fanfare_core::ports::EventLog;
 use fanfare_core::ports::event_log::Appended;
 use fanfare_http::{Authenticator, Problem};
@@ -119,7 +119,8 @@ impl Publisher {
     /// When there is no telling one from another.
     fn read(&self, project: &ProjectId, headers: &HeaderMap, intake: &Intake<'_>) -> Result<Events, Problem> {
         let now = self.clock.now();
-        let new_id = || Ulid::from_parts(u64::try_from(now.as_millis()).unwrap_or(0), rand::random());
+        let new_id =
+            || EventId::generated(Ulid::from_parts(u64::try_from(now.as_millis()).unwrap_or(0), rand::random()));
         let reading = Reading { project, now, catalogue: Catalogue::builtin(), event_type: None, new_id: &new_id };
         match intake.form {
             Form::One | Form::OneOrBatch => Ok(Events::One(json::parse(&intake.bytes, &reading))),

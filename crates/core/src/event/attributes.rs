@@ -193,7 +193,7 @@ impl<'r, 'a> Attributes<'r, 'a> {
         }
         let header = EventHeader {
             project: self.reading.project.clone(),
-            id: self.id.unwrap_or_else(|| EventId::generated((self.reading.new_id)())),
+            id: self.id.unwrap_or_else(|| (self.reading.new_id)()),
             event_type,
             source,
             subject,

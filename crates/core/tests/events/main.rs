@@ -11,7 +11,7 @@ use std::cell::Cell;
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::event::{Event, EventError, EventErrorKind, Reading, binary as binary_mode, json as json_mode};
-use fanfare_core::ids::ProjectId;
+use fanfare_core::ids::{EventId, ProjectId};
 use ulid::Ulid;
 
 /// The time of acceptance.
@@ -23,7 +23,7 @@ fn reading<T>(read: impl FnOnce(&Reading<'_>) -> T) -> T {
     let count = Cell::new(0u128);
     let new_id = || {
         count.set(count.get() + 1);
-        Ulid::from(count.get())
+        EventId::generated(Ulid::from(count.get()))
     };
     read(&Reading { project: &project, now: NOW, catalogue: Catalogue::builtin(), event_type: None, new_id: &new_id })
 }

@@ -2,7 +2,7 @@
 
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::event::{Event, EventType, Reading, binary, json};
-use fanfare_core::ids::ProjectId;
+use fanfare_core::ids::{EventId, ProjectId};
 use fanfare_core::ports::intake::{Published, Rejection};
 use fanfare_http::Problem;
 use sha2::{Digest as _, Sha256};
@@ -30,15 +30,15 @@ pub(super) fn unknown(project: &ProjectId) -> Problem {
 
 /// Reads the event. The subject says its type; what it says itself must agree with that.
 ///
-/// An event without an id gets one that follows from where and when it was published: read again after a crash it is the same
-/// event.
+/// An event without an id gets the one that its producer gave the broker, which does not compare them for longer than a
+/// moment; else one that follows from where and when it was published. Read again after a crash it is the same event.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn event(message: &Published, project: &ProjectId) -> Result<Event, Problem> {
     let event_type = EventType::new(&*message.event_type)
         .map_err(|invalid| Problem::invalid(TYPE, format!("the type must be {invalid}")))?;
-    let new_id = || id_of(message);
+    let new_id = || message_id(message).unwrap_or_else(|| EventId::generated(id_of(message)));
     let reading = Reading {
         project,
         // The broker's answer was its acceptance.
@@ -65,6 +65,13 @@ pub(super) fn rejection(message: Published, problem: Problem) -> Rejection {
         None => ("$".to_owned(), detail),
     };
     Rejection { message, code, field, reason }
+}
+
+/// The message id (`Nats-Msg-Id`), without the project that it should begin with; `None` if that is no event's id.
+fn message_id(message: &Published) -> Option<EventId> {
+    let (_, id) = message.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("nats-msg-id"))?;
+    let own = id.strip_prefix(&*message.project).and_then(|rest| rest.strip_prefix(':'));
+    EventId::new(own.unwrap_or(id)).ok()
 }
 
 fn id_of(message: &Published) -> Ulid {
@@ -122,6 +129,15 @@ mod tests {
         assert_eq!(first.header.id, again.header.id);
         let other = Published { position: IntakePosition(8), ..published };
         assert_ne!(read(&other).unwrap().header.id, first.header.id);
+    }
+
+    #[test]
+    fn the_id_given_to_the_broker_is_that_of_an_event_without_one() {
+        let id = |header: &str, body| read(&message("order.paid", &[("Nats-Msg-Id", header)], body)).unwrap().header.id;
+        assert_eq!(id("shop:order-1", r#"{"data": {}}"#).as_str(), "order-1");
+        assert_eq!(id("order-1", r#"{"data": {}}"#).as_str(), "order-1");
+        assert_eq!(id("shop:order-1", r#"{"id": "order-2", "data": {}}"#).as_str(), "order-2");
+        assert!(id("order 1", r#"{"data": {}}"#).as_str().starts_with("evt_"));
     }
 
     #[test]
