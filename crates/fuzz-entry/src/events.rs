@@ -3,7 +3,7 @@
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::event::{Event, EventHeader, MAX_BATCH_EVENTS, MAX_DATA_BYTES, Reading, binary as mode, json};
-use fanfare_core::ids::ProjectId;
+use fanfare_core::ids::{EventId, ProjectId};
 use fanfare_core::normalise;
 use serde::de::IgnoredAny;
 use ulid::Ulid;
@@ -18,7 +18,7 @@ fn reading<T>(read: impl FnOnce(&Reading<'_>) -> T) -> T {
         now,
         catalogue: Catalogue::builtin(),
         event_type: None,
-        new_id: &|| Ulid::from(7),
+        new_id: &|| EventId::generated(Ulid::from(7)),
     })
 }
 
