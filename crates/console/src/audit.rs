@@ -16,6 +16,12 @@ pub(crate) enum Actor {
     Admin,
 }
 
+impl From<&Caller> for Actor {
+    fn from(caller: &Caller) -> Self {
+        Actor::Key(caller.key.id)
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -76,7 +82,7 @@ impl Act {
     }
 }
 
-/// Writes one line: the act, the webhook, the project, and the key's public id.
+/// Writes one line of what changes nothing: the act, the webhook, the project, and the key's public id.
 pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
     tracing::info!(
         target: "fanfare::audit",
@@ -89,7 +95,7 @@ pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
 }
 
 /// Writes one line: the act, its subject, the project, who did it, and the subject before and after, as the API shows it and
-/// so without secrets.
+/// so without secrets. A rotated secret shows as the change of `secret_last4`, a new value of a masked header not at all.
 pub(crate) fn change<T: Serialize>(
     actor: &Actor,
     act: Act,

@@ -258,6 +258,20 @@ async fn every_route_lets_in_who_has_its_scope() {
     }
 }
 
+#[tokio::test]
+async fn every_route_refuses_a_parameter_that_it_does_not_know_by_name_and_does_nothing() {
+    let whole = Whole::new().await;
+    for (method, path, access, of) in ROUTES {
+        let key = match scope_of(access) {
+            Some(scope) => whole.key(&[scope]).await,
+            None => ADMIN.to_owned(),
+        };
+        let path = format!("{}?no_such_parameter=1", whole.path(path, of));
+        let answer = whole.call(&key, method, &path).await;
+        assert_eq!((answer.status, answer.fields()), (400, vec!["no_such_parameter".to_owned()]), "{method} {path}");
+    }
+}
+
 #[test]
 fn the_reference_has_every_route_with_its_scope_and_no_other() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
