@@ -54,6 +54,12 @@ pub(crate) enum Act {
     KeyUpdated,
     /// An API key was deleted.
     KeyDeleted,
+    /// An event type was made.
+    TypeCreated,
+    /// An event type was changed.
+    TypeUpdated,
+    /// An event type was deleted.
+    TypeDeleted,
     /// A project was made.
     ProjectCreated,
     /// A project's networks or quotas were changed.
@@ -75,6 +81,9 @@ impl Act {
             Act::KeyCreated => "api_key.created",
             Act::KeyUpdated => "api_key.updated",
             Act::KeyDeleted => "api_key.deleted",
+            Act::TypeCreated => "event_type.created",
+            Act::TypeUpdated => "event_type.updated",
+            Act::TypeDeleted => "event_type.deleted",
             Act::ProjectCreated => "project.created",
             Act::ProjectUpdated => "project.updated",
             Act::ProjectDeleted => "project.deleted",
