@@ -16,6 +16,12 @@ pub(crate) enum Actor {
     Admin,
 }
 
+impl From<&Caller> for Actor {
+    fn from(caller: &Caller) -> Self {
+        Actor::Key(caller.key.id)
+    }
+}
+
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -48,6 +54,12 @@ pub(crate) enum Act {
     KeyUpdated,
     /// An API key was deleted.
     KeyDeleted,
+    /// An event type was made.
+    TypeCreated,
+    /// An event type was changed.
+    TypeUpdated,
+    /// An event type was deleted.
+    TypeDeleted,
     /// A project was made.
     ProjectCreated,
     /// A project's networks or quotas were changed.
@@ -69,6 +81,9 @@ impl Act {
             Act::KeyCreated => "api_key.created",
             Act::KeyUpdated => "api_key.updated",
             Act::KeyDeleted => "api_key.deleted",
+            Act::TypeCreated => "event_type.created",
+            Act::TypeUpdated => "event_type.updated",
+            Act::TypeDeleted => "event_type.deleted",
             Act::ProjectCreated => "project.created",
             Act::ProjectUpdated => "project.updated",
             Act::ProjectDeleted => "project.deleted",
@@ -76,7 +91,7 @@ impl Act {
     }
 }
 
-/// Writes one line: the act, the webhook, the project, and the key's public id.
+/// Writes one line of what changes nothing: the act, the webhook, the project, and the key's public id.
 pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
     tracing::info!(
         target: "fanfare::audit",
@@ -89,7 +104,7 @@ pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
 }
 
 /// Writes one line: the act, its subject, the project, who did it, and the subject before and after, as the API shows it and
-/// so without secrets.
+/// so without secrets. A rotated secret shows as the change of `secret_last4`, a new value of a masked header not at all.
 pub(crate) fn change<T: Serialize>(
     actor: &Actor,
     act: Act,

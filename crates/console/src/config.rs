@@ -16,6 +16,9 @@ pub struct ConsoleConfig {
     /// The most API keys of one project, 1000 by default: every process keeps each in memory, and each in use is stored once
     /// a minute. Further ones are answered 409.
     pub max_api_keys_per_project: usize,
+    /// The most event types of one project's own, 500 by default: every process keeps each in memory, with its schema compiled
+    /// and up to 128 KiB of schema and sample. Further ones are answered 409.
+    pub max_event_types_per_project: usize,
     /// The most projects, 10,000 by default: every process keeps each in memory. Further ones are answered 409.
     pub max_projects: usize,
     /// How long a read waits for this process's copy of the configuration to be as new as the store's, 5 s by default. The
@@ -38,6 +41,7 @@ impl Default for ConsoleConfig {
             max_body_bytes: 256 * 1024,
             max_webhooks_per_project: 100_000,
             max_api_keys_per_project: 1000,
+            max_event_types_per_project: 500,
             max_projects: 10_000,
             refresh_wait: Span::from_secs(5),
             resolve_wait: Span::from_secs(2),

@@ -5,10 +5,10 @@
 //! from there; errors are written as problems are, and turned into Kapso's shape on their way out ([`errors`]).
 
 pub(crate) mod deliveries;
-mod delivery_query;
+pub(crate) mod delivery_query;
 pub(crate) mod errors;
 mod fields;
-mod list;
+pub(crate) mod list;
 mod pages;
 mod view;
 pub(crate) mod webhooks;

@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fanfare_core::event::EventType;
 use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use serde::Serialize;
 use ulid::Ulid;
@@ -126,6 +127,22 @@ impl Cursor for AfterProject {
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         ProjectId::new(std::str::from_utf8(bytes).ok()?).ok().map(Self)
+    }
+}
+
+/// A place among the event types: after this one, the catalogue's before the project's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AfterEventType(pub(crate) EventType);
+
+impl Cursor for AfterEventType {
+    const KIND: u8 = b't';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        EventType::new(std::str::from_utf8(bytes).ok()?).ok().map(Self)
     }
 }
 

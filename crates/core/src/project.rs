@@ -48,6 +48,9 @@ pub struct Project {
     /// How much it may send.
     #[serde(default)]
     pub quotas: Quotas,
+    /// Whether only known event types are accepted, and only data that meets their schemas.
+    #[serde(default)]
+    pub strict_event_types: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -61,6 +64,7 @@ impl Project {
             egress_set_by_api: false,
             secrets_in_reads: false,
             quotas: Quotas::default(),
+            strict_event_types: false,
             created_at,
         }
     }

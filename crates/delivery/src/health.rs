@@ -208,7 +208,8 @@ async fn change(
         let (health, expected) = match context.store.get(&key).await? {
             Some(Versioned { record: Record::Health(health), revision }) => (health, Expected::At(revision)),
             Some(Versioned {
-                record: Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::KeyUse(_),
+                record:
+                    Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::EventType(_) | Record::KeyUse(_),
                 ..
             }) => {
                 let what = format!("the record under {key} is of another kind");

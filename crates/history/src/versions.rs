@@ -85,7 +85,10 @@ fn webhooks_in(changes: Changes) -> (Revision, Vec<Noted>) {
         }
         (Key::Webhook(webhook), None) => Some(Noted { webhook, revision: change.revision, record: None }),
         // A webhook's key has a webhook's record: whoever decodes one goes by the key.
-        (Key::Webhook(_) | Key::Project(_) | Key::ApiKey(_) | Key::Health(_) | Key::KeyUse(_), _) => None,
+        (
+            Key::Webhook(_) | Key::Project(_) | Key::ApiKey(_) | Key::EventType(..) | Key::Health(_) | Key::KeyUse(_),
+            _,
+        ) => None,
     };
     (changes.up_to, changes.changes.into_iter().filter_map(of_webhook).collect())
 }

@@ -5,6 +5,7 @@ pub mod auth;
 pub mod body;
 pub mod fallback;
 pub mod json;
+mod no_query;
 pub mod problem;
 pub mod route;
 pub mod server;

@@ -45,7 +45,7 @@ impl Counters {
             413 => &self.too_large,
             429 => &self.quota,
             500..=599 => &self.unavailable,
-            // 400, 408, 415: what came is no event.
+            // 400, 408, 415, 422: what came is no event, or none that the project accepts.
             _ => &self.invalid,
         };
         counter.inc_by(events as u64);

@@ -13,6 +13,7 @@ mod form;
 mod intake;
 mod publish;
 mod quota;
+mod strict;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use fanfare_http::{Authenticator, Problem};
 use fanfare_runtime::Registry;
 use fanfare_telemetry::Metrics;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use ulid::Ulid;
 
 use crate::Ingest;
@@ -25,6 +25,7 @@ use crate::counters::Counters;
 use crate::form::Form;
 use crate::intake::Intake;
 use crate::quota::{OverQuota, Quota};
+use crate::strict::{Places, Strict};
 
 /// What the route works with.
 pub(crate) struct Publisher {
@@ -36,6 +37,7 @@ pub(crate) struct Publisher {
     quota: Quota,
     memory: BodyMemory,
     counters: Counters,
+    strict: Strict,
 }
 
 /// The route.
@@ -48,6 +50,9 @@ enum Events {
     One(Result<Event, EventError>),
     Batch(Vec<Result<Event, EventError>>),
 }
+
+/// An event of a batch to be appended, or its id, where it has one, and why it is refused.
+type Judged = Result<Event, (Option<EventId>, Problem)>;
 
 /// A refusal of a whole request, and how many events it concerns; one, where nobody has counted them yet.
 struct Refused {
@@ -64,8 +69,10 @@ impl From<Problem> for Refused {
 impl Publisher {
     pub(crate) fn new(ingest: Ingest, clock: Arc<dyn Clock>, metrics: &Metrics) -> Self {
         let Ingest { log, store, registry, admin_key, config } = ingest;
-        let authenticator = Authenticator::new(Arc::clone(&registry), store, Arc::clone(&clock));
+        let authenticator = Authenticator::new(Arc::clone(&registry), Arc::clone(&store), Arc::clone(&clock));
+        let strict = Strict { registry: Arc::clone(&registry), store, clock: Arc::clone(&clock) };
         Self {
+            strict,
             authenticator: authenticator.with_admin_key(admin_key),
             registry,
             backlog: Backlog::new(Arc::clone(&log), config.max_backlog),
@@ -92,13 +99,23 @@ impl Publisher {
         let form = Form::of(&parts.headers)?;
         self.backlog.check().await?;
         // A token for the first event before its body costs anything; the others' when it is known how many they are.
-        let quotas = self.registry.project(project).map(|served| served.project.quotas).unwrap_or_default();
+        let served = self.registry.project(project);
+        let quotas = served.as_ref().map(|served| served.project.quotas).unwrap_or_default();
+        let strict = served.is_some_and(|served| served.project.strict_event_types);
         self.quota.take_one(project, quotas, self.clock.monotonic()).map_err(over_quota)?;
         let intake = Intake::read(body, form, &self.memory).await?;
         let response = match self.read(project, &parts.headers, &intake)? {
             Events::One(event) => {
-                let field = if intake.form == Form::Binary { "ce-id" } else { "$.id" };
-                self.append_one(event.map_err(answer::refusal)?, field, arrived).await?
+                let (field, event_type) = match intake.form {
+                    Form::Binary => ("ce-id", "ce-type"),
+                    Form::One | Form::Batch | Form::OneOrBatch => ("$.id", "$.type"),
+                };
+                let event = event.map_err(answer::refusal)?;
+                if strict {
+                    let places = Places { event_type: event_type.to_owned(), data: "$.data".to_owned() };
+                    self.strict.check(&event, &places).await?;
+                }
+                self.append_one(event, field, arrived).await?
             }
             Events::Batch(events) => {
                 let count = events.len();
@@ -107,7 +124,8 @@ impl Publisher {
                 self.quota
                     .take_rest(project, quotas, tokens, self.clock.monotonic())
                     .map_err(|over| refused(over_quota(over)))?;
-                self.append_batch(events, arrived).await.map_err(refused)?
+                let judged = self.judged(events, strict).await.map_err(refused)?;
+                self.append_batch(judged, arrived).await.map_err(refused)?
             }
         };
         Ok(response)
@@ -143,11 +161,37 @@ impl Publisher {
         Ok(answer::one(&item))
     }
 
-    async fn append_batch(
-        &self,
-        events: Vec<Result<Event, EventError>>,
-        arrived: Monotonic,
-    ) -> Result<Response, Problem> {
+    /// The events of a batch, each to be appended, or refused by what it is or by its project being strict.
+    ///
+    /// # Errors
+    /// When that cannot be said for now: nothing of the batch is appended then.
+    async fn judged(&self, events: Vec<Result<Event, EventError>>, strict: bool) -> Result<Vec<Judged>, Problem> {
+        let mut judged = Vec::with_capacity(events.len());
+        for (index, event) in events.into_iter().enumerate() {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    judged.push(Err((error.id.clone(), answer::refusal(error))));
+                    continue;
+                }
+            };
+            if strict {
+                let places = Places { event_type: format!("$[{index}].type"), data: format!("$[{index}].data") };
+                match self.strict.check(&event, &places).await {
+                    Ok(()) => {}
+                    Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                        judged.push(Err((Some(event.header.id), problem)));
+                        continue;
+                    }
+                    Err(problem) => return Err(problem),
+                }
+            }
+            judged.push(Ok(event));
+        }
+        Ok(judged)
+    }
+
+    async fn append_batch(&self, events: Vec<Judged>, arrived: Monotonic) -> Result<Response, Problem> {
         // By place in the batch: the id of an event to append, or the refusal.
         let mut places = Vec::with_capacity(events.len());
         let mut valid = Vec::with_capacity(events.len());
@@ -158,10 +202,7 @@ impl Publisher {
                     valid.push(event);
                     Ok(id)
                 }
-                Err(error) => {
-                    let id = error.id.clone();
-                    Err((id, answer::refusal(error)))
-                }
+                Err(refused) => Err(refused),
             });
         }
         let expected = valid.len();

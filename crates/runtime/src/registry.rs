@@ -6,6 +6,7 @@
 
 mod key_uses;
 mod keys;
+mod own_types;
 mod view;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 use crate::tasks::{Shutdown, Tasks};
 use key_uses::KeyUses;
+pub use own_types::ServedType;
 use view::View;
 
 /// A webhook ready to be served.

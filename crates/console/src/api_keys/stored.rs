@@ -37,9 +37,10 @@ pub(crate) async fn api_key(
     match found.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::ApiKey(found), revision)) if found.project == *project => Ok((found, revision)),
         Some((Record::ApiKey(_), _)) | None => Err(no_key()),
-        Some((Record::Webhook(_) | Record::Project(_) | Record::Health(_) | Record::KeyUse(_), _)) => {
-            Err(Problem::unavailable(&mismatch(&key)))
-        }
+        Some((
+            Record::Webhook(_) | Record::Project(_) | Record::Health(_) | Record::EventType(_) | Record::KeyUse(_),
+            _,
+        )) => Err(Problem::unavailable(&mismatch(&key))),
     }
 }
 

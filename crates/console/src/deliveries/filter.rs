@@ -11,7 +11,9 @@ use crate::input::Query;
 use crate::input::wrong::nearest;
 use crate::paging::{self, AfterDelivery};
 
-const KNOWN: [&str; 8] = ["webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "after"];
+/// The parameters' names.
+pub(crate) const KNOWN: &[&str] =
+    &["webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "after"];
 /// Every status under its name in the API.
 const STATUSES: [(&str, DeliveryStatus); 8] = [
     ("pending", DeliveryStatus::Pending),
@@ -29,7 +31,7 @@ const STATUSES: [(&str, DeliveryStatus); 8] = [
 /// # Errors
 /// 400 with every wrong parameter.
 pub(crate) fn read(query: Option<&str>) -> Result<DeliveryFilter, Problem> {
-    let mut query = Query::read(query, &KNOWN);
+    let mut query = Query::read(query, KNOWN);
     let filter = DeliveryFilter {
         webhook: query.one("webhook_id", |text| text.parse().map_err(|_| "must be a webhook's id: a UUID".to_owned())),
         event: query.one("event_id", |text| EventId::new(text).map_err(|_| format!("must be {}", EventId::ALLOWED))),

@@ -15,8 +15,9 @@ use super::pages::{self, MAX_PER_PAGE, PageNumber};
 use crate::input::Query;
 use crate::paging::{AfterDelivery, Cursor as _};
 
-const KNOWN: [&str; 10] =
-    ["status", "event", "webhook_id", "errors_only", "period", "limit", "before", "after", "page", "per_page"];
+/// The parameters' names.
+pub(crate) const KNOWN: &[&str] =
+    &["status", "event", "webhook_id", "errors_only", "period", "limit", "before", "after", "page", "per_page"];
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -89,7 +90,7 @@ pub(super) struct Asked {
 /// # Errors
 /// 400 with every wrong parameter.
 pub(super) fn read(text: Option<&str>, now: Timestamp) -> Result<Asked, Problem> {
-    let mut query = Query::read(text, &KNOWN);
+    let mut query = Query::read(text, KNOWN);
     let limit = query.one("limit", |text| pages::number(text, MAX_PER_PAGE));
     let page = PageNumber::read(&mut query);
     let per_page = limit.unwrap_or(page.per_page);

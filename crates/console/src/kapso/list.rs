@@ -15,7 +15,9 @@ use super::view::{KapsoWebhook, is_active};
 use crate::api::Api;
 use crate::input::Query;
 
-const KNOWN: [&str; 7] = ["page", "per_page", "url_contains", "kind", "active", "created_after", "created_before"];
+/// The parameters' names.
+pub(crate) const KNOWN: &[&str] =
+    &["page", "per_page", "url_contains", "kind", "active", "created_after", "created_before"];
 
 /// A page of webhooks. No `Debug`, as [`KapsoWebhook`].
 #[derive(Serialize)]
@@ -45,7 +47,7 @@ pub(super) async fn page(
     query: Option<&str>,
     shown: impl Fn(&ServedWebhook) -> Result<KapsoWebhook, Problem>,
 ) -> Result<WebhookPage, Problem> {
-    let mut query = Query::read(query, &KNOWN);
+    let mut query = Query::read(query, KNOWN);
     let page = PageNumber::read(&mut query);
     let filter = Filter {
         number,

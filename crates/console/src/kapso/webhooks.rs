@@ -197,11 +197,9 @@ async fn patch(
         .map(|value| own_fields::secret(&value))
         .transpose()
         .map_err(|message| Problem::invalid("$.secret", message))?;
-    update::change(api, project, id, &changes, Surface::Kapso).await?;
-    audit::line(&caller, audit::Act::Updated, id);
+    update::change(api, &caller, id, &changes, Surface::Kapso).await?;
     if let Some(new) = new {
-        rotate::change(api, project, id, &new, &Given::Absent).await?;
-        audit::line(&caller, audit::Act::SecretRotated, id);
+        rotate::change(api, &caller, id, &new, &Given::Absent).await?;
     }
     api.take_up().await;
     let served = find(api, &caller, None, &id.to_string()).await?;

@@ -1,10 +1,11 @@
-//! `DELETE /v1/projects/{id}`: a project without webhooks, with its keys.
+//! `DELETE /v1/projects/{id}`: a project without webhooks, with its keys and event types.
 //!
 //! In this order, under the project's lock, so that nothing is made in it meanwhile by this process:
 //!
 //! 1. There are no webhooks; else 409.
 //! 2. Its keys are removed, one by one, each with the note of its last use: from here on nobody calls in its name.
-//! 3. Its record is removed, by compare-and-set.
+//! 3. Its event types are removed.
+//! 4. Its record is removed, by compare-and-set.
 //!
 //! A crash in between leaves a project with fewer keys; asking again finishes it. The other way round keys would be left that
 //! still work. What is known of its events and deliveries stays for as long as it is retained, and a project made later under
@@ -24,6 +25,7 @@ use crate::api::{Api, contended};
 use crate::api_keys::delete::forget_use;
 use crate::api_keys::view::ApiKeyView;
 use crate::audit::{self, Act, Actor};
+use crate::event_types::view::OwnTypeView;
 use crate::webhooks::stored::TRIES;
 
 /// Deletes a project.
@@ -52,6 +54,7 @@ pub(crate) async fn delete(
             return Err(conflict("project-has-webhooks", detail));
         }
         remove_keys(&api, &id).await?;
+        remove_types(&api, &id).await?;
         let removed = api.console.store.remove(&Key::Project(id.clone()), Expected::At(revision)).await;
         match removed.map_err(|error| Problem::unavailable(&error))? {
             Changed::Done(_) => {
@@ -76,6 +79,18 @@ async fn remove_keys(api: &Api, project: &ProjectId) -> Result<(), Problem> {
         forget_use(api, key.id).await;
     }
     api.take_up().await;
+    Ok(())
+}
+
+/// Step 3.
+async fn remove_types(api: &Api, project: &ProjectId) -> Result<(), Problem> {
+    for served in api.console.registry.event_types_of(project, None, usize::MAX) {
+        let name = &served.own.event_type;
+        let removed = api.console.store.remove(&Key::EventType(project.clone(), name.clone()), Expected::Any).await;
+        removed.map_err(|error| Problem::unavailable(&error))?;
+        let before = OwnTypeView::new(&served.own);
+        audit::change(&Actor::Admin, Act::TypeDeleted, project, name, Some(&before), None);
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::input::body::{kind, member, take, text, truth};
 use crate::input::{Given, Object, Wrong};
 
-const SETTABLE: [&str; 4] = ["id", "egress_allow", "secrets_in_reads", "quotas"];
+const SETTABLE: [&str; 5] = ["id", "egress_allow", "secrets_in_reads", "quotas", "strict_event_types"];
 const QUOTAS: [&str; 2] = ["events_per_second", "burst"];
 
 /// What the fields are for.
@@ -37,6 +37,8 @@ pub(crate) struct ProjectFields {
     events_per_second: Given<u32>,
     /// Events at once.
     burst: Given<u32>,
+    /// Whether only known types are accepted.
+    strict_event_types: Given<bool>,
 }
 
 impl ProjectFields {
@@ -51,6 +53,7 @@ impl ProjectFields {
             secrets_in_reads: Given::Absent,
             events_per_second: Given::Absent,
             burst: Given::Absent,
+            strict_event_types: Given::Absent,
         };
         let mut wrong = Wrong::new();
         for (name, value) in object.fields() {
@@ -62,6 +65,7 @@ impl ProjectFields {
                 "egress_allow" => fields.egress_allow = networks(value, &mut wrong),
                 "secrets_in_reads" => fields.secrets_in_reads = take(value, &at, &mut wrong, truth),
                 "quotas" => fields.read_quotas(value, &mut wrong),
+                "strict_event_types" => fields.strict_event_types = take(value, &at, &mut wrong, truth),
                 "created_at" => wrong.at(at, "is read-only"),
                 name => wrong.unknown(at, name, &SETTABLE),
             }
@@ -113,7 +117,8 @@ impl ProjectFields {
         };
         let egress_allow = self.egress_allow.merged(&current.egress_allow);
         let secrets_in_reads = self.secrets_in_reads.merged(&current.secrets_in_reads);
-        Project { egress_allow, egress_set_by_api, secrets_in_reads, quotas, ..current.clone() }
+        let strict_event_types = self.strict_event_types.merged(&current.strict_event_types);
+        Project { egress_allow, egress_set_by_api, secrets_in_reads, quotas, strict_event_types, ..current.clone() }
     }
 }
 

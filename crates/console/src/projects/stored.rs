@@ -41,8 +41,9 @@ pub(crate) async fn project(store: &dyn ConfigStore, id: &ProjectId) -> Result<(
     match found.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::Project(project), revision)) => Ok((project, revision)),
         None => Err(no_project()),
-        Some((Record::Webhook(_) | Record::ApiKey(_) | Record::Health(_) | Record::KeyUse(_), _)) => {
-            Err(Problem::unavailable(&mismatch(&key)))
-        }
+        Some((
+            Record::Webhook(_) | Record::ApiKey(_) | Record::Health(_) | Record::EventType(_) | Record::KeyUse(_),
+            _,
+        )) => Err(Problem::unavailable(&mismatch(&key))),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) struct ProjectView {
     egress_allow: Vec<String>,
     secrets_in_reads: bool,
     quotas: QuotasView,
+    strict_event_types: bool,
     created_at: Timestamp,
 }
 
@@ -36,6 +37,7 @@ impl ProjectView {
             egress_allow: project.egress_allow.iter().map(ToString::to_string).collect(),
             secrets_in_reads: project.secrets_in_reads,
             quotas,
+            strict_event_types: project.strict_event_types,
             created_at: project.created_at,
         }
     }

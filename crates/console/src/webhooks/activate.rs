@@ -18,7 +18,6 @@ use super::rules::Surface;
 use super::view::WebhookView;
 use super::{stored, update};
 use crate::api::{Api, contended};
-use crate::audit;
 use crate::input::Given;
 
 /// Activates a webhook, whoever or whatever paused it; one that is active already stays as it is.
@@ -34,9 +33,7 @@ pub(crate) async fn activate(
     let id = api.webhook(caller.project(), &id).await?.webhook.id;
     let mut fields = WebhookFields::none();
     fields.active = Given::Value(true);
-    let webhook = update::change(&api, caller.project(), id, &fields, Surface::Own).await?;
-    audit::line(&caller, audit::Act::Updated, id);
-    Ok(Json(webhook))
+    Ok(Json(update::change(&api, &caller, id, &fields, Surface::Own).await?))
 }
 
 /// Makes the gate a releasing one, if the webhook is paused: by its gate, or by being inactive without one.

@@ -22,7 +22,7 @@ use super::rules::Surface;
 use super::view::WebhookView;
 use super::{headers, rules, target, warnings};
 use crate::api::{Api, contended};
-use crate::audit;
+use crate::audit::{self, Act, Actor};
 use crate::input::{Given, Object};
 use crate::projects;
 
@@ -84,7 +84,8 @@ pub(crate) async fn made(api: &Api, caller: &Caller, object: &Object, surface: S
     made.warnings.extend(warnings::about_secret(&made.secret));
 
     store(api, &made.webhook, surface).await?;
-    audit::line(caller, audit::Act::Created, made.webhook.id);
+    let after = WebhookView::new(&made.webhook, None, api.clock.now());
+    audit::change(&Actor::from(caller), Act::Created, project, &made.webhook.id, None, Some(&after));
     Ok(made)
 }
 

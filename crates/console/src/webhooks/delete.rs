@@ -29,10 +29,11 @@ use fanfare_http::{Caller, Problem};
 use fanfare_runtime::tasks::report;
 use http::{HeaderMap, StatusCode};
 
-use super::stored;
+use super::view::WebhookView;
+use super::{read, stored};
 use crate::Console;
 use crate::api::{Api, contended, webhook_id};
-use crate::audit;
+use crate::audit::{self, Act, Actor};
 
 /// Deletes a webhook.
 ///
@@ -54,8 +55,8 @@ pub(crate) async fn delete(
 /// 404, 503.
 pub(crate) async fn run(api: &Api, caller: &Caller, id: WebhookId) -> Result<(), Problem> {
     let project = caller.project();
-    remove(api, project, id).await?;
-    audit::line(caller, audit::Act::Deleted, id);
+    let before = remove(api, project, id).await?;
+    audit::change(&Actor::from(caller), Act::Deleted, project, &id, Some(&before), None);
     // The webhook is gone, so the answer is that it is; what is left to do is not the client's to repeat.
     if let Err(error) = finish(&api.console, project, id, api.clock.now()).await {
         tracing::warn!(webhook = %id, error = %report(&error), "a deletion is not finished yet; it will be");
@@ -63,17 +64,18 @@ pub(crate) async fn run(api: &Api, caller: &Caller, id: WebhookId) -> Result<(),
     Ok(())
 }
 
-/// Steps 1 and 2.
-async fn remove(api: &Api, project: &ProjectId, id: WebhookId) -> Result<(), Problem> {
+/// Steps 1 and 2; shows the webhook as it was.
+async fn remove(api: &Api, project: &ProjectId, id: WebhookId) -> Result<WebhookView, Problem> {
     let store = &*api.console.store;
     for _ in 0..stored::TRIES {
         let (webhook, revision) = stored::webhook(store, project, id).await?;
+        let before = read::known(api, &webhook);
         let trace = Record::Health(Health::new(id, webhook.project));
         // A conflict says that there is a record already, which is as good.
         store.put(trace, Expected::Absent).await.map_err(|error| Problem::unavailable(&error))?;
         let removed = store.remove(&Key::Webhook(id), Expected::At(revision)).await;
         match removed.map_err(|error| Problem::unavailable(&error))? {
-            Changed::Done(_) => return Ok(()),
+            Changed::Done(_) => return Ok(before),
             Changed::Conflict => {}
         }
     }

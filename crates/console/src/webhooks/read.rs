@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use fanfare_core::api_key::Scope;
 use fanfare_core::ports::config_store::Group;
+use fanfare_core::webhook::Webhook;
 use fanfare_http::Problem;
 use fanfare_runtime::registry::ServedWebhook;
 use http::HeaderMap;
@@ -55,6 +56,11 @@ pub(crate) async fn list(
 }
 
 fn view(api: &Api, served: &ServedWebhook) -> WebhookView {
-    let health = api.console.registry.health(served.webhook.id);
-    WebhookView::new(&served.webhook, health.as_ref().map(|served| &served.health), api.clock.now())
+    known(api, &served.webhook)
+}
+
+/// A webhook with the health that this process knows of.
+pub(super) fn known(api: &Api, webhook: &Webhook) -> WebhookView {
+    let health = api.console.registry.health(webhook.id);
+    WebhookView::new(webhook, health.as_ref().map(|served| &served.health), api.clock.now())
 }

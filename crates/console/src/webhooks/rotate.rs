@@ -13,20 +13,20 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use fanfare_core::api_key::Scope;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::config_store::{Changed, Expected, Record};
 use fanfare_core::seal::SealingKey;
 use fanfare_core::secret::Secret;
 use fanfare_core::webhook::{PreviousSecret, Webhook};
-use fanfare_http::Problem;
+use fanfare_http::{Caller, Problem};
 use http::{HeaderMap, header};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::view::WebhookView;
-use super::{fields, secret, stored, warnings};
+use super::{fields, read as shown, secret, stored, warnings};
 use crate::api::{Api, contended};
-use crate::audit;
+use crate::audit::{self, Act, Actor};
 use crate::input::body::{member, take};
 use crate::input::{Given, Object, Wrong};
 
@@ -68,8 +68,7 @@ pub(crate) async fn rotate(
         Given::Value(own) => own.clone(),
         Given::Absent | Given::Null => Secret::generate(&mut rand::rng()),
     };
-    let webhook = change(&api, caller.project(), id, &new, &rotation.overlap).await?;
-    audit::line(&caller, audit::Act::SecretRotated, id);
+    let webhook = change(&api, &caller, id, &new, &rotation.overlap).await?;
     api.take_up().await;
     let warnings = warnings::about_secret(&new).into_iter().collect();
     let rotated = Rotated { webhook, secret: new.expose().to_owned(), warnings };
@@ -98,18 +97,19 @@ fn overlap(value: &Value) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
-/// Changes the webhook's record by compare-and-set, and shows it as it is then.
+/// Changes the webhook's record by compare-and-set, audits that, and shows it as it is then.
 pub(crate) async fn change(
     api: &Api,
-    project: &ProjectId,
+    caller: &Caller,
     id: WebhookId,
     new: &Secret,
     overlap: &Given<Duration>,
 ) -> Result<WebhookView, Problem> {
-    let store = &*api.console.store;
+    let (store, project) = (&*api.console.store, caller.project());
     for _ in 0..stored::TRIES {
         let (current, revision) = stored::webhook(store, project, id).await?;
         let now = api.clock.now();
+        let before = shown::known(api, &current);
         let changed = rotated(&api.console.key, &current, new, overlap, now)?;
         if changed != current {
             let put = store.put(Record::Webhook(changed.clone()), Expected::At(revision)).await;
@@ -119,7 +119,9 @@ pub(crate) async fn change(
             }
         }
         let health = stored::health(store, id).await.map_err(|error| Problem::unavailable(&error))?;
-        return Ok(WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), now));
+        let after = WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), now);
+        audit::change(&Actor::from(caller), Act::SecretRotated, project, &id, Some(&before), Some(&after));
+        return Ok(after);
     }
     Err(contended("webhook"))
 }

@@ -27,9 +27,10 @@ pub(crate) async fn webhook(
     match found.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::Webhook(webhook), revision)) if webhook.project == *project => Ok((webhook, revision)),
         Some((Record::Webhook(_), _)) | None => Err(no_webhook()),
-        Some((Record::Project(_) | Record::ApiKey(_) | Record::Health(_) | Record::KeyUse(_), _)) => {
-            Err(Problem::unavailable(&mismatch(&key)))
-        }
+        Some((
+            Record::Project(_) | Record::ApiKey(_) | Record::Health(_) | Record::EventType(_) | Record::KeyUse(_),
+            _,
+        )) => Err(Problem::unavailable(&mismatch(&key))),
     }
 }
 
@@ -41,9 +42,10 @@ pub(crate) async fn health(store: &dyn ConfigStore, id: WebhookId) -> StoreResul
     let key = Key::Health(id);
     match store.get(&key).await?.map(|versioned| (versioned.record, versioned.revision)) {
         Some((Record::Health(health), revision)) => Ok(Some((health, revision))),
-        Some((Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::KeyUse(_), _)) => {
-            Err(mismatch(&key))
-        }
+        Some((
+            Record::Webhook(_) | Record::Project(_) | Record::ApiKey(_) | Record::EventType(_) | Record::KeyUse(_),
+            _,
+        )) => Err(mismatch(&key)),
         None => Ok(None),
     }
 }

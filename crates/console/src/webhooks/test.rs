@@ -1,7 +1,8 @@
 //! `POST /v1/webhooks/{id}/test`: a sample, sent at once and signed as ever, also while the webhook is inactive or paused.
 //!
 //! It touches no queue, no health and no log of deliveries: it shows its asker what the receiver answers. The body is the
-//! catalogue's sample of the type with `"test": true` at its end, in the webhook's payload version; of a type that the catalogue does not have, `{"test": true}`.
+//! sample of the type, the catalogue's or the project's own, with `"test": true` at its end, in the webhook's payload version; of a
+//! type without, `{"test": true}`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -74,8 +75,8 @@ pub(crate) async fn run(
     served: &ServedWebhook,
     asked: Option<EventType>,
 ) -> Result<Tested, Problem> {
-    let event_type = choose(&served.webhook, asked)?;
-    let payload = served.template.payload(&event_type, &sample(&event_type)?);
+    let event_type = choose(api, &served.webhook, asked)?;
+    let payload = served.template.payload(&event_type, &sample(api, caller.project(), &event_type)?);
     let _slot = api.tests.take(caller.project())?;
     audit::line(caller, audit::Act::Tested, served.webhook.id);
 
@@ -136,7 +137,7 @@ pub(crate) fn read(object: &Object) -> Result<Option<EventType>, Problem> {
 
 /// The type to test with: the one asked for, else the first subscribed one that has a sample, else the first that is named
 /// without wildcards.
-fn choose(webhook: &Webhook, asked: Option<EventType>) -> Result<EventType, Problem> {
+fn choose(api: &Api, webhook: &Webhook, asked: Option<EventType>) -> Result<EventType, Problem> {
     if let Some(asked) = asked {
         return webhook.subscribes_to(&asked).then_some(asked).ok_or_else(|| {
             unprocessable("not-subscribed", "the webhook is not subscribed to this type; see its `events`")
@@ -149,8 +150,14 @@ fn choose(webhook: &Webhook, asked: Option<EventType>) -> Result<EventType, Prob
     let with_sample = webhook.events.iter().find_map(|pattern| {
         entries.iter().map(|entry| &entry.event_type).find(|event_type| pattern.matches(event_type))
     });
+    let own_with_sample = || {
+        let own = api.console.registry.event_types_of(&webhook.project, None, usize::MAX);
+        webhook.events.iter().find_map(|pattern| {
+            own.iter().map(|served| &served.own.event_type).find(|event_type| pattern.matches(event_type)).cloned()
+        })
+    };
     let named = || webhook.events.iter().find_map(fanfare_core::pattern::EventPattern::exact);
-    with_sample.cloned().or_else(named).ok_or_else(|| {
+    with_sample.cloned().or_else(own_with_sample).or_else(named).ok_or_else(|| {
         unprocessable("event-type-needed", "the webhook subscribes to patterns that no known type matches; name a type")
     })
 }
@@ -160,18 +167,19 @@ fn unprocessable(code: &'static str, message: &str) -> Problem {
 }
 
 /// The body: the sample, marked as a test, in the form that receivers get.
-fn sample(event_type: &EventType) -> Result<Bytes, Problem> {
+fn sample(api: &Api, project: &ProjectId, event_type: &EventType) -> Result<Bytes, Problem> {
     if meta::is_raw(event_type) {
         return raw_sample();
     }
-    let mut fields = match Catalogue::builtin().get(event_type).map(|entry| &entry.sample) {
-        Some(Value::Object(fields)) => fields.clone(),
-        // No data of the catalogue is anything but an object; a test of it would have nothing to put the mark in.
-        Some(_) | None => Map::new(),
-    };
-    fields.insert("test".to_owned(), Value::Bool(true));
-    normalise(Value::Object(fields).to_string().as_bytes(), "$").map_err(|error| {
-        tracing::error!(%event_type, %error, "a sample of the catalogue has no normal form");
+    let built_in = Catalogue::builtin().get(event_type).map(|entry| entry.sample.clone());
+    let own = || api.console.registry.event_type(project, event_type).map(|served| served.own.sample.clone());
+    let mut data = built_in.or_else(own).unwrap_or_else(|| Value::Object(Map::new()));
+    // An array has no place for the mark.
+    if let Value::Object(fields) = &mut data {
+        fields.insert("test".to_owned(), Value::Bool(true));
+    }
+    normalise(data.to_string().as_bytes(), "$").map_err(|error| {
+        tracing::error!(%event_type, %error, "a sample has no normal form");
         Problem::internal()
     })
 }

@@ -8,20 +8,20 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use fanfare_core::api_key::Scope;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::ids::{ProjectId, WebhookId};
+use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::config_store::{Changed, Expected, Record};
 use fanfare_core::seal::SealingKey;
 use fanfare_core::webhook::Webhook;
-use fanfare_http::Problem;
+use fanfare_http::{Caller, Problem};
 use http::HeaderMap;
 use serde::Serialize;
 
 use super::fields::{Purpose, WebhookFields};
 use super::rules::Surface;
 use super::view::WebhookView;
-use super::{activate, headers, rules, stored, target, warnings};
+use super::{activate, headers, read, rules, stored, target, warnings};
 use crate::api::{Api, contended};
-use crate::audit;
+use crate::audit::{self, Act, Actor};
 use crate::input::{Given, Object};
 
 /// The answer.
@@ -53,12 +53,11 @@ pub(crate) async fn patch(
         Given::Value(url) => warnings::about_host(&api, url).await.into_iter().collect(),
         Given::Absent | Given::Null => Vec::new(),
     };
-    let webhook = change(&api, project, id, &fields, Surface::Own).await?;
-    audit::line(&caller, audit::Act::Updated, id);
+    let webhook = change(&api, &caller, id, &fields, Surface::Own).await?;
     Ok(Json(Updated { webhook, warnings }))
 }
 
-/// Changes a webhook's record by compare-and-set, and shows it as it is then.
+/// Changes a webhook's record by compare-and-set, audits that, and shows it as it is then.
 ///
 /// Where the change activates it, the order is: 1. the gate goes to releasing, so that what stands behind it is not
 /// overtaken; 2. the record says active; 3. the journal is told. A crash after 1 leaves the webhook inactive, which holds
@@ -69,12 +68,12 @@ pub(crate) async fn patch(
 /// 400, 404, 409, 422, 503.
 pub(crate) async fn change(
     api: &Api,
-    project: &ProjectId,
+    caller: &Caller,
     id: WebhookId,
     fields: &WebhookFields,
     surface: Surface,
 ) -> Result<WebhookView, Problem> {
-    let store = &*api.console.store;
+    let (store, project) = (&*api.console.store, caller.project());
     let activates = matches!(fields.active, Given::Value(true));
     let _held = api.targets.hold(project).await;
     for _ in 0..stored::TRIES {
@@ -85,6 +84,7 @@ pub(crate) async fn change(
             target::check(api, &changed, surface).await?;
             target::check_meta(api, &changed).await?;
         }
+        let before = read::known(api, &current);
         if activates {
             activate::release(api, &current).await?;
         }
@@ -99,7 +99,9 @@ pub(crate) async fn change(
             activate::journal(api, id).await?;
         }
         let health = stored::health(store, id).await.map_err(|error| Problem::unavailable(&error))?;
-        return Ok(WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), api.clock.now()));
+        let after = WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), api.clock.now());
+        audit::change(&Actor::from(caller), Act::Updated, project, &id, Some(&before), Some(&after));
+        return Ok(after);
     }
     Err(contended("webhook"))
 }

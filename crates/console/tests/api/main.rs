@@ -8,6 +8,7 @@ mod api_keys;
 mod create;
 mod delete;
 mod deliveries;
+mod event_types;
 mod events;
 mod filters;
 mod kapso;

@@ -34,7 +34,7 @@ async fn a_project_is_made_changed_field_by_field_and_reset() {
     let answer = admin(&world, "POST", "/v1/projects", Some(json!({"id": "shop-1"}))).await;
     let mut shown = json!({
         "id": "shop-1", "egress_allow": [], "secrets_in_reads": false, "quotas": {"events_per_second": null, "burst": null},
-        "created_at": answer.body["created_at"],
+        "strict_event_types": false, "created_at": answer.body["created_at"],
     });
     assert_eq!((answer.status, &answer.body), (201, &shown));
     let path = "/v1/projects/shop-1";

@@ -77,7 +77,7 @@ async fn reads_are_as_new_as_changes_made_by_another_process() {
 #[tokio::test]
 async fn the_catalogue_has_a_schema_and_a_sample_of_each_type() {
     let world = World::new().await;
-    let types = world.get("/v1/event-types").await.body;
+    let types = world.get("/v1/event-types?limit=100").await.body;
     let data = types["data"].as_array().unwrap();
     let received = data.iter().find(|entry| entry["type"] == "whatsapp.message.received").unwrap();
     assert!(received["schema"].is_object() && received["sample"]["message"].is_object(), "{received}");
@@ -108,8 +108,11 @@ impl Write for Log {
 async fn the_secret_is_shown_to_who_asks_for_it_and_that_is_logged_and_it_is_nowhere_else() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let world = World::new().await;
     let body = json!({
@@ -134,6 +137,16 @@ async fn the_secret_is_shown_to_who_asks_for_it_and_that_is_logged_and_it_is_now
     let audited =
         log.lines().any(|line| line.contains("webhook.secret_read") && line.contains(&id) && line.contains("key_"));
     assert!(audited, "{log}");
+    for (act, states) in [("webhook.created", &["after="][..]), ("webhook.updated", &["before=", "after="])] {
+        let line = log.lines().find(|line| line.contains(act) && line.contains(&id)).unwrap_or_default();
+        assert!(states.iter().all(|state| line.contains(state)), "{act}: {line}");
+    }
+    let description = |line: &str| {
+        line.find("before=").zip(line.find("after=")).map(|(before, after)| {
+            (line[before..after].contains(r#"description\":null"#), line[after..].contains(r#"description\":\"d\""#))
+        })
+    };
+    assert!(log.lines().any(|line| description(line) == Some((true, true))), "{log}");
     assert!(!log.contains("8642"), "{log}");
     let debug = format!("{:?}", world.console);
     assert!(!debug.contains("secret-8642") && !debug.contains("value-8642"), "{debug}");

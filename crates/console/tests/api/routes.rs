@@ -29,6 +29,7 @@ enum Of {
     Delivery,
     ApiKey,
     Project,
+    EventType,
 }
 
 const PUBLISH: Access = Access::Key(Scope::Publish);
@@ -42,7 +43,7 @@ const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/w
 const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
 /// Every route, those that delete last: they are called, too.
-const ROUTES: [(&str, &str, Access, Of); 38] = [
+const ROUTES: [(&str, &str, Access, Of); 42] = [
     ("POST", "/v1/events", PUBLISH, Of::None),
     ("GET", "/v1/webhooks", READ, Of::None),
     ("POST", "/v1/webhooks", MANAGE, Of::None),
@@ -54,6 +55,9 @@ const ROUTES: [(&str, &str, Access, Of); 38] = [
     ("POST", "/v1/webhooks/{id}/rotate-secret", MANAGE, Of::Webhook),
     ("POST", "/v1/filters/preview", READ, Of::None),
     ("GET", "/v1/event-types", READ, Of::None),
+    ("POST", "/v1/event-types", MANAGE, Of::None),
+    ("GET", "/v1/event-types/{type}", READ, Of::EventType),
+    ("PATCH", "/v1/event-types/{type}", MANAGE, Of::EventType),
     ("GET", "/v1/events/{id}", READ, Of::Event),
     ("GET", "/v1/deliveries", READ, Of::None),
     ("GET", "/v1/deliveries/{id}", READ, Of::Delivery),
@@ -78,6 +82,7 @@ const ROUTES: [(&str, &str, Access, Of); 38] = [
     ("GET", "/platform/v1/webhook_deliveries", READ, Of::None),
     ("DELETE", ONE_OF_NUMBER, MANAGE, Of::NumbersWebhook),
     ("DELETE", "/platform/v1/whatsapp/webhooks/{id}", MANAGE, Of::Kapso),
+    ("DELETE", "/v1/event-types/{type}", MANAGE, Of::EventType),
     ("DELETE", "/v1/webhooks/{id}", MANAGE, Of::Webhook),
     ("DELETE", "/v1/api-keys/{id}", KEYS, Of::ApiKey),
     ("DELETE", "/v1/projects/{id}", ADMINS, Of::Project),
@@ -109,6 +114,8 @@ impl Whole {
             kapso.push(world.webhook(fields).await["id"].as_str().unwrap().to_owned());
         }
         let spare = world.call("POST", "/v1/api-keys", Some(json!({"name": "spare", "scopes": ["read"]}))).await;
+        let own = json!({"type": "stock.low", "title": "Stock is low", "sample": {}});
+        assert_eq!(world.call("POST", "/v1/event-types", Some(own)).await.status, 201);
         let key = spare.body["id"].as_str().unwrap().to_owned();
         let (of_number, kapso) = (kapso.remove(0), kapso.remove(0));
         Self { world, webhook: webhook.to_string(), of_number, kapso, delivery: delivery.to_string(), key }
@@ -125,9 +132,10 @@ impl Whole {
             Of::Delivery => &self.delivery,
             Of::ApiKey => &self.key,
             Of::Project => "acme",
+            Of::EventType => "stock.low",
         };
-        assert_eq!(path.contains("{id}"), of != Of::None, "{path}");
-        path.replace("{id}", id).replace("{phone_number_id}", NUMBER)
+        assert_eq!(path.contains("{id}") || path.contains("{type}"), of != Of::None, "{path}");
+        path.replace("{id}", id).replace("{type}", id).replace("{phone_number_id}", NUMBER)
     }
 
     /// A key of `acme` with these scopes.
@@ -144,7 +152,7 @@ impl Whole {
     }
 }
 
-fn both(world: &World) -> Router {
+pub(crate) fn both(world: &World) -> Router {
     let ingest = Ingest {
         log: Arc::new(world.engine.clone()),
         store: Arc::clone(&world.store) as Arc<dyn ConfigStore>,
@@ -258,6 +266,21 @@ async fn every_route_lets_in_who_has_its_scope() {
     }
 }
 
+#[tokio::test]
+async fn every_route_refuses_a_parameter_that_it_does_not_know_by_name_and_does_nothing() {
+    let whole = Whole::new().await;
+    for (method, path, access, of) in ROUTES {
+        let key = match scope_of(access) {
+            Some(scope) => whole.key(&[scope]).await,
+            None => ADMIN.to_owned(),
+        };
+        let path = format!("{}?no_such_parameter=1", whole.path(path, of));
+        let answer = whole.call(&key, method, &path).await;
+        let named = answer.body.to_string().contains("no_such_parameter");
+        assert_eq!((answer.status, named), (400, true), "{method} {path}: {}", answer.body);
+    }
+}
+
 #[test]
 fn the_reference_has_every_route_with_its_scope_and_no_other() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -289,7 +312,8 @@ async fn a_webhook_is_documented_field_by_field() {
     let event = world.get("/v1/events/order-1").await.body;
     let project = world.call_as(ADMIN, "GET", "/v1/projects/acme", None).await.body;
     let keys = world.get("/v1/api-keys").await.body;
-    for answer in [&shown, &delivery, &delivery["attempts"][0], &event, &project, &keys["data"][0]] {
+    let types = world.get("/v1/event-types").await.body;
+    for answer in [&shown, &delivery, &delivery["attempts"][0], &event, &project, &keys["data"][0], &types["data"][0]] {
         for field in answer.as_object().map(|fields| fields.keys().collect::<Vec<_>>()).unwrap_or_default() {
             assert!(page.contains(&format!("`{field}`")), "docs/api.md does not say what `{field}` is");
         }

@@ -70,6 +70,7 @@ fn words(record: &Record) -> String {
         },
         Record::Project(_) => "put project".to_owned(),
         Record::ApiKey(_) => "put key".to_owned(),
+        Record::EventType(_) => "put event-type".to_owned(),
         Record::KeyUse(_) => "put key-use".to_owned(),
     }
 }

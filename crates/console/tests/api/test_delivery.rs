@@ -42,7 +42,7 @@ async fn the_sample_arrives_marked_and_signed_also_while_the_webhook_is_inactive
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body.as_object().unwrap().keys().next_back().unwrap(), "test");
     assert_eq!(body["test"], true);
-    let types = world.get("/v1/event-types").await.body;
+    let types = world.get("/v1/event-types?limit=100").await.body;
     let sample = types["data"].as_array().unwrap().iter().find(|entry| entry["type"] == "whatsapp.message.received");
     let mut sample = sample.unwrap()["sample"].clone();
     sample["test"] = json!(true);

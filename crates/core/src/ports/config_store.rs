@@ -1,4 +1,4 @@
-//! Webhooks, projects, keys; and beside them what the services note about their health and use: records under a key, each with
+//! Webhooks, projects, keys, event types; and beside them what the services note about their health and use: records under a key, each with
 //! the revision of its last change, changed by compare-and-set, watched whole.
 //!
 //! The two groups are kept apart because fan-out waits for the configuration alone (promise 2), and health changes much
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{StoreError, StoreErrorKind, StoreResult};
 use crate::api_key::{ApiKey, KeyUse};
+use crate::event::EventType;
 use crate::health::Health;
 use crate::ids::{ApiKeyId, ProjectId, WebhookId};
+use crate::own_type::OwnType;
 use crate::project::Project;
 use crate::webhook::Webhook;
 
@@ -24,7 +26,7 @@ pub struct Revision(pub u64);
 /// The groups of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Group {
-    /// Webhooks, projects, keys: what owners and operators set.
+    /// Webhooks, projects, keys, event types: what owners and operators set.
     Config,
     /// Health and the use of keys: what the services note.
     State,
@@ -39,6 +41,8 @@ pub enum Key {
     Project(ProjectId),
     /// An API key.
     ApiKey(ApiKeyId),
+    /// A project's own event type.
+    EventType(ProjectId, EventType),
     /// A webhook's health.
     Health(WebhookId),
     /// When an API key was last used.
@@ -49,7 +53,7 @@ impl Key {
     /// The group it belongs to.
     pub fn group(&self) -> Group {
         match self {
-            Key::Webhook(_) | Key::Project(_) | Key::ApiKey(_) => Group::Config,
+            Key::Webhook(_) | Key::Project(_) | Key::ApiKey(_) | Key::EventType(..) => Group::Config,
             Key::Health(_) | Key::KeyUse(_) => Group::State,
         }
     }
@@ -61,6 +65,11 @@ impl Key {
             "webhook" => id.parse().ok().map(Key::Webhook),
             "project" => id.parse().ok().map(Key::Project),
             "api-key" => ulid::Ulid::from_string(id).ok().map(|ulid| Key::ApiKey(ApiKeyId(ulid))),
+            // A project's id has no dot.
+            "event-type" => {
+                let (project, event_type) = id.split_once('.')?;
+                Some(Key::EventType(project.parse().ok()?, event_type.parse().ok()?))
+            }
             "health" => id.parse().ok().map(Key::Health),
             "key-use" => ulid::Ulid::from_string(id).ok().map(|ulid| Key::KeyUse(ApiKeyId(ulid))),
             _ => None,
@@ -74,6 +83,7 @@ impl fmt::Display for Key {
             Key::Webhook(id) => write!(f, "webhook.{id}"),
             Key::Project(id) => write!(f, "project.{id}"),
             Key::ApiKey(id) => write!(f, "api-key.{}", id.0),
+            Key::EventType(project, event_type) => write!(f, "event-type.{project}.{event_type}"),
             Key::Health(id) => write!(f, "health.{id}"),
             Key::KeyUse(id) => write!(f, "key-use.{}", id.0),
         }
@@ -90,6 +100,8 @@ pub enum Record {
     Project(Project),
     /// An API key.
     ApiKey(ApiKey),
+    /// A project's own event type.
+    EventType(OwnType),
     /// A webhook's health.
     Health(Health),
     /// When an API key was last used.
@@ -103,6 +115,7 @@ impl Record {
             Record::Webhook(webhook) => Key::Webhook(webhook.id),
             Record::Project(project) => Key::Project(project.id.clone()),
             Record::ApiKey(key) => Key::ApiKey(key.id),
+            Record::EventType(own) => Key::EventType(own.project.clone(), own.event_type.clone()),
             Record::Health(health) => Key::Health(health.webhook),
             Record::KeyUse(used) => Key::KeyUse(used.key),
         }
@@ -114,6 +127,7 @@ impl Record {
             Record::Webhook(webhook) => serde_json::to_vec(webhook),
             Record::Project(project) => serde_json::to_vec(project),
             Record::ApiKey(key) => serde_json::to_vec(key),
+            Record::EventType(own) => serde_json::to_vec(own),
             Record::Health(health) => serde_json::to_vec(health),
             Record::KeyUse(used) => serde_json::to_vec(used),
         };
@@ -129,6 +143,7 @@ impl Record {
             Key::Webhook(_) => serde_json::from_slice(bytes).map(Record::Webhook),
             Key::Project(_) => serde_json::from_slice(bytes).map(Record::Project),
             Key::ApiKey(_) => serde_json::from_slice(bytes).map(Record::ApiKey),
+            Key::EventType(..) => serde_json::from_slice(bytes).map(Record::EventType),
             Key::Health(_) => serde_json::from_slice(bytes).map(Record::Health),
             Key::KeyUse(_) => serde_json::from_slice(bytes).map(Record::KeyUse),
         };

@@ -217,6 +217,11 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          is stored once a minute. Further ones are answered 409.",
     ),
     (
+        "console.max_event_types_per_project",
+        "The most event types of one project's own, 500 by default: every process keeps each in memory, with its \
+         schema compiled and up to 128 KiB of schema and sample. Further ones are answered 409.",
+    ),
+    (
         "console.max_projects",
         "The most projects, 10,000 by default: every process keeps each in memory. Further ones are answered 409.",
     ),

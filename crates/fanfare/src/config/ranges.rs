@@ -76,6 +76,7 @@ const RANGES: &[(&str, Allowed)] = &[
     ("console.max_body_bytes", whole(KIB, 16 * MIB)),
     ("console.max_webhooks_per_project", whole(1, 10_000_000)),
     ("console.max_api_keys_per_project", whole(1, 100_000)),
+    ("console.max_event_types_per_project", whole(1, 10_000)),
     ("console.max_projects", whole(1, 1_000_000)),
     ("console.refresh_wait", lasting(10, MINUTE)),
     ("console.resolve_wait", lasting(10, MINUTE)),

@@ -12,7 +12,7 @@ use crate::answer;
 
 /// Where the subject's parts are, in what a producer is told of them.
 const PROJECT: &str = "subject (project)";
-const TYPE: &str = "subject (type)";
+pub(super) const TYPE: &str = "subject (type)";
 
 /// The project that a message was published to.
 ///

@@ -25,6 +25,7 @@ use fanfare_runtime::tasks::report;
 use super::line::Line;
 use super::{Direct, PAUSE, judge};
 use crate::answer;
+use crate::strict::{self, Places};
 
 /// The most messages of one turn: few enough that others wait some milliseconds, enough to share what a batch costs.
 const TURN: u32 = 64;
@@ -137,6 +138,16 @@ impl Direct {
         partition.done(project, last).await
     }
 
+    /// Refuses what a strict project does not accept.
+    fn refuses(&self, event: &Event) -> Result<(), Problem> {
+        let served = self.registry.project(&event.header.project);
+        if served.is_none_or(|served| !served.project.strict_event_types) {
+            return Ok(());
+        }
+        let places = Places { event_type: judge::TYPE.to_owned(), data: "$.data".to_owned() };
+        strict::judge(&self.registry, event, &places)
+    }
+
     /// Tells events from what is none.
     async fn judge(
         &self,
@@ -153,7 +164,16 @@ impl Direct {
                         refreshed = true;
                     }
                     if self.registry.project(&project).is_some() {
-                        judge::event(&message, &project)
+                        let judged = judge::event(&message, &project);
+                        if let Ok(event) = &judged
+                            && self.refuses(event).is_err()
+                            && !refreshed
+                        {
+                            // Its type may have been added a moment ago, or its schema relaxed.
+                            self.registry.refresh(&*self.store, Group::Config).await?;
+                            refreshed = true;
+                        }
+                        judged.and_then(|event| self.refuses(&event).map(|()| event))
                     } else {
                         Err(judge::unknown(&project))
                     }

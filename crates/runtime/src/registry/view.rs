@@ -18,6 +18,7 @@ use fanfare_core::signature::SigningKey;
 use fanfare_core::webhook::Webhook;
 
 use super::keys::Keys;
+use super::own_types::OwnTypes;
 use super::{RegistryError, ServedHealth, ServedProject, ServedWebhook};
 
 #[derive(Debug, Default)]
@@ -29,6 +30,7 @@ pub(super) struct View {
     pub(super) worked_off: BTreeSet<WebhookId>,
     pub(super) config_revision: Revision,
     pub(super) keys: Keys,
+    pub(super) types: OwnTypes,
     pub(super) key_uses: HashMap<ApiKeyId, (KeyUse, Revision)>,
     by_project: HashMap<ProjectId, BTreeSet<WebhookId>>,
     /// Each target with its webhooks: those made through Kapso's API may share one.
@@ -70,6 +72,8 @@ impl View {
             }
             (Key::ApiKey(id), None) => self.keys.remove(id),
             (Key::ApiKey(_), Some(Record::ApiKey(api_key))) => self.keys.put(api_key),
+            (Key::EventType(project, event_type), None) => self.types.remove(&project, &event_type),
+            (Key::EventType(..), Some(Record::EventType(own))) => self.types.put(own, change.revision)?,
             (Key::KeyUse(id), None) => {
                 self.key_uses.remove(&id);
             }
@@ -105,6 +109,7 @@ impl View {
                     self.webhooks.keys().copied().filter(|id| !told.contains(&Key::Webhook(*id))).collect();
                 gone.into_iter().for_each(|id| self.remove_webhook(id));
                 self.keys.retain(|id| told.contains(&Key::ApiKey(id)));
+                self.types.retain(|project, name| told.contains(&Key::EventType(project.clone(), name.clone())));
                 self.projects.retain(|id, _| told.contains(&Key::Project(id.clone())));
             }
             Group::State => {
