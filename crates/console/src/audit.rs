@@ -6,6 +6,7 @@ use std::fmt;
 use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use fanfare_http::Caller;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ pub(crate) fn line(caller: &Caller, act: Act, webhook: WebhookId) {
 }
 
 /// Writes one line: the act, its subject, the project, who did it, and the subject before and after, as the API shows it and
-/// so without secrets. A rotated secret shows as the change of `secret_last4`, a new value of a masked header not at all.
+/// so without secrets; of a URL's query no more than that there is one, since receivers put tokens there. A rotated secret shows as the change of `secret_last4`, a new value of a masked header not at all.
 pub(crate) fn change<T: Serialize>(
     actor: &Actor,
     act: Act,
@@ -113,7 +114,7 @@ pub(crate) fn change<T: Serialize>(
     before: Option<&T>,
     after: Option<&T>,
 ) {
-    let shown = |view: Option<&T>| view.and_then(|view| serde_json::to_string(view).ok());
+    let shown = |view: Option<&T>| view.and_then(shown);
     tracing::info!(
         target: "fanfare::audit",
         act = act.as_str(),
@@ -124,4 +125,32 @@ pub(crate) fn change<T: Serialize>(
         after = shown(after),
         "audit"
     );
+}
+
+/// The JSON of a subject.
+fn shown<T: Serialize>(view: &T) -> Option<String> {
+    let mut json = serde_json::to_value(view).ok()?;
+    if let Some(Value::String(url)) = json.get_mut("url")
+        && let Some(query) = url.find('?')
+    {
+        url.truncate(query);
+        url.push_str("?…");
+    }
+    Some(json.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_urls_query_is_not_shown() {
+        assert_eq!(
+            shown(&json!({"url": "https://example.com/a?token=b", "active": true})).unwrap(),
+            r#"{"url":"https://example.com/a?…","active":true}"#
+        );
+        assert_eq!(shown(&json!({"url": "https://example.com/a"})).unwrap(), r#"{"url":"https://example.com/a"}"#);
+    }
 }
