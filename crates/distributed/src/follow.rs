@@ -13,7 +13,9 @@ use fanfare_core::clock::Clock;
 use fanfare_core::ports::StoreResult;
 use futures_util::{FutureExt, StreamExt};
 
+use crate::Shared;
 use crate::error::{corrupt, nats_error};
+use crate::shares::Holding;
 use crate::store::Store;
 
 /// How long the server may be silent before it is asked again.
@@ -113,6 +115,36 @@ impl Following {
             _ => {
                 self.consumer = None;
                 Ok(None)
+            }
+        }
+    }
+}
+
+/// Hands every message to `arrived`, in order, for as long as a partition is held. Where it cannot go on, the partition is given
+/// up, so that somebody else looks after it.
+pub(crate) async fn while_held(
+    shared: &Shared,
+    holding: &Holding,
+    what: Follow,
+    doing: &'static str,
+    mut arrived: impl FnMut(u64, &Message),
+) {
+    let stream = what.stream.clone();
+    let mut following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), what);
+    let shutdown = shared.tasks.shutdown();
+    loop {
+        let come = tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = holding.lost() => return,
+            come = following.next(doing) => come,
+        };
+        match come {
+            Ok((sequence, message)) => arrived(sequence, &message),
+            Err(error) => {
+                let error = fanfare_runtime::tasks::report(&error);
+                tracing::error!(%error, stream, "a partition cannot be followed; giving it up");
+                holding.lose();
+                return;
             }
         }
     }

@@ -6,7 +6,6 @@ use async_nats::HeaderMap;
 use async_trait::async_trait;
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::intake::{IntakePartition, IntakePosition, Published, Rejection, Waiting};
-use fanfare_runtime::tasks::report;
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -15,7 +14,7 @@ use tokio::sync::Notify;
 use super::index::Index;
 use crate::Distributed;
 use crate::error::nats_error;
-use crate::follow::{Follow, Following};
+use crate::follow::{self, Follow};
 use crate::message::Draft;
 use crate::shares::Holding;
 use crate::store::Stored;
@@ -57,28 +56,13 @@ impl Owned {
             from: 1,
             ahead: AHEAD,
         };
-        let mut following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), what);
-        let shutdown = shared.tasks.shutdown();
-        loop {
-            let come = tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = self.holding.lost() => return,
-                come = following.next(WAITING) => come,
-            };
-            match come {
-                Ok((sequence, message)) => {
-                    if let Some((project, _)) = shared.names.published_as(&message.subject) {
-                        self.index.lock().arrive(project, sequence);
-                    }
-                    self.changed.notify_waiters();
-                }
-                Err(error) => {
-                    tracing::error!(error = %report(&error), "a partition of the intake cannot be followed; giving it up");
-                    self.holding.lose();
-                    return;
-                }
+        follow::while_held(shared, &self.holding, what, WAITING, |sequence, message| {
+            if let Some((project, _)) = shared.names.published_as(&message.subject) {
+                self.index.lock().arrive(project, sequence);
             }
-        }
+            self.changed.notify_waiters();
+        })
+        .await;
     }
 
     fn check(&self, doing: &'static str) -> StoreResult<()> {

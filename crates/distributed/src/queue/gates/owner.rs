@@ -19,7 +19,7 @@ use super::super::leases::{Held, Leased};
 use super::super::{encode, quarantine};
 use super::index::Index;
 use crate::Distributed;
-use crate::follow::{Follow, Following};
+use crate::follow::{self, Follow};
 use crate::names::gated_webhook;
 use crate::shares::{self, Holding, Kind};
 use crate::store::Stored;
@@ -81,29 +81,14 @@ impl Gate {
             from: 1,
             ahead: AHEAD,
         };
-        let mut following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), what);
-        let shutdown = shared.tasks.shutdown();
-        loop {
-            let come = tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = self.holding.lost() => return,
-                come = following.next(WAITING) => come,
-            };
-            match come {
-                Ok((sequence, message)) => {
-                    if let Some(webhook) = gated_webhook(&message.subject) {
-                        self.index.lock().arrive(webhook, sequence);
-                    }
-                    self.seen.send_replace(sequence);
-                    self.changed.notify_waiters();
-                }
-                Err(error) => {
-                    tracing::error!(error = %report(&error), "the gates of a partition cannot be followed; giving it up");
-                    self.holding.lose();
-                    return;
-                }
+        follow::while_held(shared, &self.holding, what, WAITING, |sequence, message| {
+            if let Some(webhook) = gated_webhook(&message.subject) {
+                self.index.lock().arrive(webhook, sequence);
             }
-        }
+            self.seen.send_replace(sequence);
+            self.changed.notify_waiters();
+        })
+        .await;
     }
 
     pub(in crate::queue) fn is_owned(&self) -> bool {
