@@ -6,8 +6,10 @@
 
 pub mod api_key;
 pub mod attempt;
+pub mod breaker;
 pub mod catalogue;
 pub mod clock;
+pub mod concurrency;
 pub mod delivery;
 pub mod egress;
 pub mod event;
@@ -23,6 +25,7 @@ pub mod pattern;
 pub mod payload;
 pub mod ports;
 pub mod project;
+pub mod rate_limit;
 pub mod request;
 pub mod retry;
 pub mod retry_after;
