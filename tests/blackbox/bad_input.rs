@@ -97,9 +97,7 @@ async fn a_wrong_webhook_is_refused_by_field() {
         ),
         ("a secret that is a number", webhook(&|w| w["secret"] = json!(12_345_678)), 400, "$.secret"),
     ];
-    for later in
-        ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"]
-    {
+    for later in ["ordering", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"] {
         let field: &'static str = Box::leak(format!("$.{later}").into_boxed_str());
         cases.push((later, webhook(&|w| w[later] = json!(1)), 400, field));
     }

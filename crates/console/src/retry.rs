@@ -77,7 +77,8 @@ async fn bring_forward(api: &Api, webhook: WebhookId, delivery: DeliveryId) -> R
         BringForward::Gated => match api.console.registry.gate(webhook) {
             Some(GateReason::Paused) => return Err(paused(webhook)),
             // Its turn comes in order of arrival, without anybody's doing.
-            Some(GateReason::Releasing | GateReason::Congested) | None => DeliveryStatus::Gated,
+            Some(GateReason::Releasing | GateReason::Congested | GateReason::BreakerOpen | GateReason::RateLimit)
+            | None => DeliveryStatus::Gated,
         },
         BringForward::Gone => return Ok(None),
     };

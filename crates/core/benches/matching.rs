@@ -150,6 +150,7 @@ fn template(rng: &mut StdRng) -> Webhook {
         retry_schedule: RetrySchedule::default(),
         timeout: AttemptTimeout::default(),
         inactivity_minutes: None,
+        rate_limit: None,
         secret: key.seal("not looked at", "", rng),
         secret_last4: "k at".to_owned(),
         previous_secret: None,

@@ -14,6 +14,8 @@ use crate::ids::{ProjectId, WebhookId};
 pub enum PauseReason {
     /// Its receiver answered 410 Gone.
     Gone,
+    /// Every attempt has failed for as long as `delivery.pause_after` says.
+    Failing,
     /// Its owner deactivated it.
     Owner,
 }
@@ -24,24 +26,49 @@ pub enum PauseReason {
 pub enum GateReason {
     /// Nothing is delivered until the webhook is activated.
     Paused,
-    /// Activated: the gate's owner works off, in order, what stands behind it, then lowers the gate.
+    /// Activated, or found to be working again: the gate's owner works off, in order, what stands behind it, then lowers the
+    /// gate.
     Releasing,
     /// More has come than the webhook's lane can work off: the gate's owner works it off as the lane frees, then lowers the
     /// gate. Until then nothing of it stands in front of others among those that are ready.
     Congested,
+    /// Its receiver fails: the gate's owner probes it, one delivery at a time at growing intervals.
+    BreakerOpen,
+    /// It has a rate limit: the gate's owner delivers all of it, so that the rate is exact however many workers there are.
+    RateLimit,
 }
 
 impl GateReason {
-    /// Whether the gate's owner sends what stands behind it.
+    /// All of them.
+    pub const ALL: [GateReason; 5] = [
+        GateReason::Paused,
+        GateReason::Releasing,
+        GateReason::Congested,
+        GateReason::BreakerOpen,
+        GateReason::RateLimit,
+    ];
+
+    /// Its name in the API, in metrics and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GateReason::Paused => "paused",
+            GateReason::Releasing => "releasing",
+            GateReason::Congested => "congested",
+            GateReason::BreakerOpen => "breaker_open",
+            GateReason::RateLimit => "rate_limit",
+        }
+    }
+
+    /// Whether the gate's owner sends what stands behind it, one after the other.
     pub fn is_worked_off(self) -> bool {
         match self {
-            GateReason::Releasing | GateReason::Congested => true,
-            GateReason::Paused => false,
+            GateReason::Releasing | GateReason::Congested | GateReason::RateLimit => true,
+            GateReason::Paused | GateReason::BreakerOpen => false,
         }
     }
 }
 
-/// A gate that is up.
+/// A gate that the health record says is up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Gate {
@@ -56,11 +83,23 @@ pub enum Gate {
     Releasing {
         /// Since when.
         since: Timestamp,
+        /// At most so many a second, if whoever activated it wants that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rate: Option<u32>,
     },
     /// Works off what the lane had no room for.
     Congested {
         /// Since when.
         since: Timestamp,
+    },
+    /// Holds everything but one probe at a time.
+    BreakerOpen {
+        /// Since when.
+        since: Timestamp,
+        /// How many probes have failed.
+        probes: u32,
+        /// When the next one may be made.
+        next_probe: Timestamp,
     },
 }
 
@@ -71,6 +110,17 @@ impl Gate {
             Gate::Paused { .. } => GateReason::Paused,
             Gate::Releasing { .. } => GateReason::Releasing,
             Gate::Congested { .. } => GateReason::Congested,
+            Gate::BreakerOpen { .. } => GateReason::BreakerOpen,
+        }
+    }
+
+    /// Since when it is up for this reason.
+    pub fn since(&self) -> Timestamp {
+        match self {
+            Gate::Paused { since, .. }
+            | Gate::Releasing { since, .. }
+            | Gate::Congested { since }
+            | Gate::BreakerOpen { since, .. } => *since,
         }
     }
 }
@@ -103,8 +153,22 @@ impl Health {
 pub enum WebhookState {
     /// The last attempt succeeded, or there was none.
     Healthy,
-    /// The last attempt failed.
+    /// The last attempt failed, or its breaker is open.
     Failing,
     /// Nothing is sent until it is activated.
     Paused,
+}
+
+impl WebhookState {
+    /// All of them.
+    pub const ALL: [WebhookState; 3] = [WebhookState::Healthy, WebhookState::Failing, WebhookState::Paused];
+
+    /// Its name in the API and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WebhookState::Healthy => "healthy",
+            WebhookState::Failing => "failing",
+            WebhookState::Paused => "paused",
+        }
+    }
 }

@@ -82,10 +82,15 @@ impl RateLimit {
         self.burst
     }
 
+    /// From one to the next, if they come evenly.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(u64::from(self.period_seconds)) / self.count
+    }
+
     /// A pacing by this rate that lets the first pass one interval from `now` on. So whoever takes over from another, of whom
     /// it is not known what was sent just before, does not exceed the rate either.
     pub fn pace(self, now: Monotonic) -> Pace {
-        let interval = Duration::from_secs(u64::from(self.period_seconds)) / self.count;
+        let interval = self.interval();
         let slack = interval * (self.burst - 1);
         // As if the whole burst had just been sent.
         Pace { interval, slack, next: now.after(slack + interval) }

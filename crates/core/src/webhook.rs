@@ -9,6 +9,7 @@ use crate::filter::Filter;
 use crate::ids::{ProjectId, WebhookId};
 use crate::meta;
 use crate::pattern::EventPattern;
+use crate::rate_limit::RateLimit;
 use crate::retry::RetrySchedule;
 use crate::seal::Sealed;
 
@@ -192,6 +193,9 @@ pub struct Webhook {
     /// How long one attempt may take.
     #[serde(default)]
     pub timeout: AttemptTimeout,
+    /// How often it is sent to at most. While it has a rate, all of it goes through its gate, whose owner keeps to it exactly.
+    #[serde(default)]
+    pub rate_limit: Option<RateLimit>,
     /// After how many minutes without a message it wants to hear that a conversation is inactive, if its owner has said.
     #[serde(default)]
     pub inactivity_minutes: Option<InactivityMinutes>,

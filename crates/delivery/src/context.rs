@@ -13,7 +13,9 @@ use fanfare_telemetry::Metrics;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::breakers::Breakers;
 use crate::config::DeliveryConfig;
+use crate::gates::pacing::Turn;
 use crate::health::HealthNotes;
 use crate::held::{Held, Hold};
 use crate::lanes::{Admission, Bounds, Lanes};
@@ -27,6 +29,8 @@ pub(crate) struct Work {
     pub(crate) lease: Lease,
     pub(crate) hold: Hold,
     pub(crate) origin: Origin,
+    /// Its turn by the rate that its gate is worked off at, if there is one.
+    pub(crate) turn: Option<Turn>,
     /// Its share of what may be held at once: of the worker's, or of its gate's.
     _room: OwnedSemaphorePermit,
 }
@@ -57,6 +61,7 @@ pub(crate) struct Context {
     pub(crate) lanes: Mutex<Lanes<Work>>,
     pub(crate) held: Arc<Held>,
     pub(crate) health: HealthNotes,
+    pub(crate) breakers: Breakers,
     /// Whoever raises a gate for a full lane: one at a time.
     pub(crate) raising: tokio::sync::Mutex<()>,
     /// Whether the store of claims was away at the last claim.
@@ -107,6 +112,7 @@ impl Context {
             lanes: Mutex::new(Lanes::new(bounds)),
             held: Arc::default(),
             health: HealthNotes::default(),
+            breakers: Breakers::default(),
             raising: tokio::sync::Mutex::default(),
             dedup_away: AtomicBool::new(false),
         })
@@ -115,23 +121,27 @@ impl Context {
     /// Enters a lease among those that are held.
     pub(crate) fn take(&self, lease: Lease, origin: Origin, room: OwnedSemaphorePermit) -> Work {
         let hold = self.held.enter(&lease, &*self.clock);
-        Work { lease, hold, origin, _room: room }
+        Work { lease, hold, origin, turn: None, _room: room }
     }
 
     /// Hands a delivery to its webhook's lane, or aside if it is not to be sent now.
     pub(crate) fn admit(self: &Arc<Self>, work: Work) {
         let webhook = work.webhook();
+        let project = work.lease.delivery.header.project.clone();
         let admission = match work.origin {
             // It goes behind the gate, for which it needs no lane.
             Origin::Queue if self.registry.gate(webhook).is_some() => Admission::Surplus(work),
-            Origin::Queue => self.lanes.lock().admit(webhook, work),
-            Origin::Gate => self.lanes.lock().admit_from_gate(webhook, work),
+            Origin::Queue => self.lanes.lock().admit(webhook, &project, work),
+            Origin::Gate => self.lanes.lock().admit_from_gate(webhook, &project, work),
         };
         match admission {
             Admission::Start(work) => self.start(work),
             Admission::Waits => {}
             Admission::Surplus(work) => {
-                self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Aside));
+                let context = Arc::clone(self);
+                self.tasks.spawn_work("delivery", async move {
+                    pass::run(&context, work, Way::Aside).await;
+                });
             }
             Admission::Closed(work) => {
                 let context = Arc::clone(self);
@@ -144,7 +154,10 @@ impl Context {
         let webhook = work.webhook();
         let seat = Seat { context: Arc::clone(self), webhook, origin: work.origin };
         let slot = Slot { context: Arc::clone(self), webhook };
-        self.tasks.spawn_work("delivery", pass::run(Arc::clone(self), work, Way::Lane { slot, seat }));
+        let context = Arc::clone(self);
+        self.tasks.spawn_work("delivery", async move {
+            pass::run(&context, work, Way::Lane { slot, seat }).await;
+        });
     }
 
     /// Gives a lease up unchanged. Where that fails it runs out by itself.
@@ -171,8 +184,8 @@ pub(crate) struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let next = self.context.lanes.lock().sent(self.webhook);
-        if let Some(next) = next {
-            self.context.start(next);
+        for work in next {
+            self.context.start(work);
         }
     }
 }

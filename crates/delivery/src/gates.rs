@@ -1,7 +1,9 @@
 //! The owner of gates: takes its share of their partitions and looks after each.
 
 pub(crate) mod empty;
+pub(crate) mod pacing;
 mod partition;
+mod probe;
 mod release;
 
 use std::convert::Infallible;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
-use fanfare_core::clock::Monotonic;
+use fanfare_core::clock::{Monotonic, Timestamp};
 use fanfare_core::health::{Gate, GateReason, Health, PauseReason};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::journal::{HealthChanged, JournalEntry};
@@ -97,37 +97,124 @@ async fn make_note(context: &Context, webhook: WebhookId, fails: bool) -> StoreR
 /// Pauses a webhook whose receiver answered 410, and waits until this process sees it. True when that is done; false when
 /// the lease ran out before the store took it: then the delivery is sent again, and pauses the webhook if still gone.
 pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
-    let header = &work.lease.delivery.header;
-    let since = context.clock.now();
+    let webhook = work.webhook();
     loop {
-        let changed = change(context, header.webhook, |health| match &health.gate {
-            Some(Gate::Paused { .. }) => None,
-            Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
-                let failing_since = Some(health.failing_since.unwrap_or(since));
-                Some(Health {
-                    gate: Some(Gate::Paused { by: PauseReason::Gone, since }),
-                    failing_since,
-                    ..health.clone()
-                })
-            }
-        });
-        match changed.await {
-            Ok(revision) => {
-                if let Some(revision) = revision {
-                    tracing::info!(webhook = %header.webhook, "paused: its receiver answered 410 gone");
-                    see(context, revision).await;
-                }
-                return true;
-            }
-            Err(error) => {
-                tracing::warn!(webhook = %header.webhook, error = %report(&error), "could not pause a webhook");
-            }
+        match pause(context, webhook, PauseReason::Gone).await {
+            Ok(()) => return true,
+            Err(error) => tracing::warn!(%webhook, error = %report(&error), "could not pause a webhook"),
         }
         context.clock.sleep(Duration::from_millis(500)).await;
         if !work.hold.is_ours(context.clock.monotonic()) {
             return false;
         }
     }
+}
+
+/// Pauses a webhook, whatever other gate it has up, and waits until this process sees it; one that is paused stays as it is.
+///
+/// # Errors
+/// When the store does not take it.
+async fn pause(context: &Context, webhook: WebhookId, by: PauseReason) -> StoreResult<()> {
+    let since = context.clock.now();
+    let revision = change(context, webhook, |health| match &health.gate {
+        Some(Gate::Paused { .. }) => None,
+        Some(Gate::Releasing { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {
+            let failing_since = Some(health.failing_since.unwrap_or(since));
+            Some(Health { gate: Some(Gate::Paused { by, since }), failing_since, ..health.clone() })
+        }
+    })
+    .await?;
+    if let Some(revision) = revision {
+        tracing::info!(%webhook, reason = ?by, "paused a webhook");
+        see(context, revision).await;
+    }
+    Ok(())
+}
+
+/// Pauses a webhook that has failed without a break for as long as `delivery.pause_after` says. Where that cannot be done,
+/// the next failure does it.
+pub(crate) async fn pause_if_failing_too_long(context: &Context, webhook: WebhookId) {
+    let since = context.registry.health(webhook).and_then(|served| served.health.failing_since);
+    let longest = context.config.pause_after.get();
+    if since.is_none_or(|since| context.clock.now().since(since) < longest) {
+        return;
+    }
+    if let Err(error) = pause(context, webhook, PauseReason::Failing).await {
+        tracing::warn!(%webhook, error = %report(&error), "could not pause a webhook");
+    }
+}
+
+/// Opens a webhook's breaker, and waits until this process sees it; a gate that holds everything stays as it is. Where it
+/// cannot be opened, as many failures again try it again.
+pub(crate) async fn open_breaker(context: &Context, webhook: WebhookId) {
+    let since = context.clock.now();
+    let first = context.chance.draw(|rng| context.config.probing().interval(0, rng));
+    let opened = change(context, webhook, |health| match &health.gate {
+        Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => None,
+        Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
+            let gate = Gate::BreakerOpen { since, probes: 0, next_probe: since.after(first) };
+            let failing_since = Some(health.failing_since.unwrap_or(since));
+            Some(Health { gate: Some(gate), failing_since, ..health.clone() })
+        }
+    });
+    match opened.await {
+        Ok(Some(revision)) => {
+            tracing::info!(%webhook, "a webhook's breaker has opened: it is probed until it works again");
+            see(context, revision).await;
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%webhook, error = %report(&error), "could not open a webhook's breaker"),
+    }
+}
+
+/// A probe has failed: says when the next one is made, no sooner than the receiver asks for.
+///
+/// # Errors
+/// When the store does not take it.
+pub(crate) async fn probe_failed(
+    context: &Context,
+    webhook: WebhookId,
+    retry_after: Option<Timestamp>,
+) -> StoreResult<()> {
+    let now = context.clock.now();
+    let revision = change(context, webhook, |health| match &health.gate {
+        Some(Gate::BreakerOpen { since, probes, .. }) => {
+            let (since, probes) = (*since, probes.saturating_add(1));
+            let interval = context.chance.draw(|rng| context.config.probing().interval(probes, rng));
+            let next_probe = now.after(interval).max(retry_after.unwrap_or(now));
+            Some(Health { gate: Some(Gate::BreakerOpen { since, probes, next_probe }), ..health.clone() })
+        }
+        Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
+    })
+    .await?;
+    if let Some(revision) = revision {
+        see(context, revision).await;
+    }
+    pause_if_failing_too_long(context, webhook).await;
+    Ok(())
+}
+
+/// A probe has succeeded: what stands behind the gate is worked off, one request at a time at first.
+///
+/// # Errors
+/// When the store does not take it.
+pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId) -> StoreResult<()> {
+    context.lanes.lock().recovering(webhook);
+    context.breakers.forget(webhook);
+    let since = context.clock.now();
+    let revision = change(context, webhook, |health| match &health.gate {
+        Some(Gate::BreakerOpen { .. }) => {
+            let gate = Some(Gate::Releasing { since, rate: None });
+            Some(Health { gate, failing_since: None, ..health.clone() })
+        }
+        Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
+    })
+    .await?;
+    if let Some(revision) = revision {
+        tracing::info!(%webhook, "a webhook works again: its breaker has closed");
+        see(context, revision).await;
+    }
+    Ok(())
 }
 
 /// Raises a webhook's gate because its lane has no room, and waits until this process sees it; one that is up already stays as
@@ -166,7 +253,7 @@ pub(crate) async fn raise_congested(context: &Context, webhook: WebhookId) -> St
 pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<bool> {
     let mut is_down = true;
     let revision = change(context, webhook, |health| match &health.gate {
-        Some(Gate::Paused { .. }) => {
+        Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => {
             is_down = false;
             None
         }
@@ -224,6 +311,13 @@ async fn change(
         let Some(changed) = decide(&health) else { return Ok(None) };
         match context.store.put(Record::Health(changed.clone()), expected).await? {
             Changed::Done(revision) => {
+                if !is_told(&health, &changed) {
+                    return Ok(Some(revision));
+                }
+                let reason = changed.gate.as_ref().map_or("none", |gate| gate.reason().as_str());
+                if health.gate.as_ref().map(Gate::reason) != changed.gate.as_ref().map(Gate::reason) {
+                    context.metrics.gate_changes.with_label_values(&[reason]).inc();
+                }
                 let entry = JournalEntry::HealthChanged(HealthChanged { health: changed, at: context.clock.now() });
                 if let Err(error) = context.journal.append(vec![entry]).await {
                     tracing::warn!(%webhook, error = %report(&error), "could not journal a change of a webhook's health");
@@ -234,4 +328,10 @@ async fn change(
         }
     }
     Err(StoreError::new(StoreErrorKind::Unavailable, "change a health record", "others kept changing it"))
+}
+
+/// Whether a change is told to the journal: that a further probe has failed is not.
+fn is_told(before: &Health, after: &Health) -> bool {
+    let told = |health: &Health| (health.gate.as_ref().map(|gate| (gate.reason(), gate.since())), health.failing_since);
+    told(before) != told(after)
 }

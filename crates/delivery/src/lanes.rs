@@ -1,25 +1,49 @@
 //! Lanes: who is sent to now, who waits, and who has no room. One lane for each webhook, in memory, pure.
 //!
-//! A lane sends to its webhook with at most `limit` requests at once and in order of admission. No lane can fill the
-//! worker: it may hold as many deliveries as are free in the worker as a whole (the dynamic threshold of Choudhury and
-//! Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). One busy lane takes half, ten take
-//! less than a tenth each, and some room is always left for a webhook that holds nothing yet. What a lane has no room for
-//! goes behind the webhook's gate, from where it comes back as the lane frees.
+//! A lane sends to its webhook with as many requests at once as its receiver is found to take
+//! ([`ConcurrencyLimit`](fanfare_core::concurrency::ConcurrencyLimit)), and in order of admission. No lane can fill the worker: it may
+//! hold as many deliveries as are free for it (the dynamic threshold of Choudhury and Hahne, "Dynamic queue length
+//! thresholds for shared-memory packet switches", 1998). Free is what is free in the worker as a whole, and of the three quarters
+//! of it that one project may have. That alone would let ten lanes that fill one after the other leave nothing, so an
+//! eighth is kept for those that hold next to nothing. What a lane has no room for goes behind the webhook's gate, from
+//! where it comes back as the lane frees.
 //!
 //! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
 //! webhooks whose gates are worked off would take the room of all others.
 
+mod limits;
+
 use std::collections::{HashMap, VecDeque};
 
-use fanfare_core::ids::WebhookId;
+use fanfare_core::concurrency::Answered;
+use fanfare_core::ids::{ProjectId, WebhookId};
+
+use limits::Limits;
 
 /// The bounds of the lanes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Requests at once in one lane.
+    /// The most requests at once in one lane.
     pub(crate) limit: usize,
     /// Deliveries from the queue held in all lanes together.
     pub(crate) held: usize,
+}
+
+impl Bounds {
+    /// How many a lane may hold that counts as holding next to nothing.
+    const NEXT_TO_NOTHING: usize = 2;
+
+    /// Whether one more has room beside what its lane, its project, and all hold already.
+    fn has_room(self, of_lane: usize, of_project: usize, of_all: usize) -> bool {
+        let kept = self.held / 8;
+        let most_of_project = (self.held - self.held / 4).max(1);
+        let free = self.held.saturating_sub(of_all);
+        if of_lane < Self::NEXT_TO_NOTHING {
+            return free > 0 && of_project < most_of_project + kept;
+        }
+        let free_of_project = most_of_project.saturating_sub(of_project);
+        of_lane < free.min(free_of_project).saturating_sub(kept)
+    }
 }
 
 /// The answer to an admission.
@@ -46,6 +70,7 @@ pub(crate) enum Origin {
 
 #[derive(Debug)]
 struct Lane<T> {
+    project: ProjectId,
     /// Requests being made.
     running: usize,
     /// Deliveries held that came from the queue: waiting, being sent, being settled.
@@ -56,8 +81,8 @@ struct Lane<T> {
 }
 
 impl<T> Lane<T> {
-    fn new() -> Self {
-        Self { running: 0, held: 0, from_gate: 0, waiting: VecDeque::new() }
+    fn new(project: ProjectId) -> Self {
+        Self { project, running: 0, held: 0, from_gate: 0, waiting: VecDeque::new() }
     }
 }
 
@@ -65,9 +90,12 @@ impl<T> Lane<T> {
 #[derive(Debug)]
 pub(crate) struct Lanes<T> {
     lanes: HashMap<WebhookId, Lane<T>>,
+    limits: Limits,
     bounds: Bounds,
     /// Deliveries held in all lanes together that came from the queue.
     held: usize,
+    /// The same by project; none that holds nothing.
+    by_project: HashMap<ProjectId, usize>,
     closed: bool,
 }
 
@@ -75,36 +103,45 @@ impl<T> Lanes<T> {
     /// No lanes yet. Bounds of zero are taken as one.
     pub(crate) fn new(bounds: Bounds) -> Self {
         let bounds = Bounds { limit: bounds.limit.max(1), held: bounds.held.max(1) };
-        Self { lanes: HashMap::new(), bounds, held: 0, closed: false }
+        Self {
+            lanes: HashMap::new(),
+            limits: Limits::new(bounds.limit),
+            bounds,
+            held: 0,
+            by_project: HashMap::new(),
+            closed: false,
+        }
     }
 
     /// Admits a delivery from the queue, if its lane has room.
-    pub(crate) fn admit(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
+    pub(crate) fn admit(&mut self, webhook: WebhookId, project: &ProjectId, item: T) -> Admission<T> {
         if self.closed {
             return Admission::Closed(item);
         }
-        let free = self.bounds.held.saturating_sub(self.held);
-        if self.lanes.get(&webhook).map_or(0, |lane| lane.held) >= free {
+        let of_lane = self.lanes.get(&webhook).map_or(0, |lane| lane.held);
+        let of_project = self.by_project.get(project).copied().unwrap_or(0);
+        if !self.bounds.has_room(of_lane, of_project, self.held) {
             return Admission::Surplus(item);
         }
-        self.enter(webhook, Origin::Queue, item)
+        self.enter(webhook, project, Origin::Queue, item)
     }
 
     /// Admits a delivery from behind a gate, of which the gate's owner bounds the number.
-    pub(crate) fn admit_from_gate(&mut self, webhook: WebhookId, item: T) -> Admission<T> {
-        if self.closed { Admission::Closed(item) } else { self.enter(webhook, Origin::Gate, item) }
+    pub(crate) fn admit_from_gate(&mut self, webhook: WebhookId, project: &ProjectId, item: T) -> Admission<T> {
+        if self.closed { Admission::Closed(item) } else { self.enter(webhook, project, Origin::Gate, item) }
     }
 
-    fn enter(&mut self, webhook: WebhookId, origin: Origin, item: T) -> Admission<T> {
-        let lane = self.lanes.entry(webhook).or_insert_with(Lane::new);
+    fn enter(&mut self, webhook: WebhookId, project: &ProjectId, origin: Origin, item: T) -> Admission<T> {
+        let lane = self.lanes.entry(webhook).or_insert_with(|| Lane::new(project.clone()));
         match origin {
             Origin::Queue => {
                 self.held += 1;
                 lane.held += 1;
+                *self.by_project.entry(lane.project.clone()).or_default() += 1;
             }
             Origin::Gate => lane.from_gate += 1,
         }
-        if lane.running < self.bounds.limit {
+        if lane.running < self.limits.get(webhook) {
             lane.running += 1;
             return Admission::Start(item);
         }
@@ -112,14 +149,33 @@ impl<T> Lanes<T> {
         Admission::Waits
     }
 
-    /// A request of this lane is over. Returns the one to be started in its place; after closing there is none.
-    pub(crate) fn sent(&mut self, webhook: WebhookId) -> Option<T> {
-        let lane = self.lanes.get_mut(&webhook)?;
-        let next = lane.waiting.pop_front();
-        if next.is_none() {
-            lane.running = lane.running.saturating_sub(1);
-        }
-        next.map(|(_, item)| item)
+    /// How many requests the webhook gets at once.
+    pub(crate) fn limit(&self, webhook: WebhookId) -> usize {
+        self.limits.get(webhook)
+    }
+
+    /// How many requests are being made to the webhook.
+    pub(crate) fn running(&self, webhook: WebhookId) -> usize {
+        self.lanes.get(&webhook).map_or(0, |lane| lane.running)
+    }
+
+    /// Takes in what came of a request, before [`sent`](Self::sent) is told that it is over.
+    pub(crate) fn answered(&mut self, webhook: WebhookId, answered: &Answered) {
+        self.limits.answered(webhook, answered);
+    }
+
+    /// From now on the webhook gets one request at a time at first, as after an outage.
+    pub(crate) fn recovering(&mut self, webhook: WebhookId) {
+        self.limits.recovering(webhook);
+    }
+
+    /// A request of this lane is over. Returns those to be started now; after closing there are none.
+    pub(crate) fn sent(&mut self, webhook: WebhookId) -> Vec<T> {
+        let Some(lane) = self.lanes.get_mut(&webhook) else { return Vec::new() };
+        lane.running = lane.running.saturating_sub(1);
+        let room = self.limits.get(webhook).saturating_sub(lane.running).min(lane.waiting.len());
+        lane.running += room;
+        lane.waiting.drain(..room).map(|(_, item)| item).collect()
     }
 
     /// A delivery that was started is not held any more.
@@ -153,6 +209,12 @@ impl<T> Lanes<T> {
             Origin::Queue => {
                 lane.held = lane.held.saturating_sub(1);
                 self.held = self.held.saturating_sub(1);
+                if let Some(of_project) = self.by_project.get_mut(&lane.project) {
+                    *of_project = of_project.saturating_sub(1);
+                    if *of_project == 0 {
+                        self.by_project.remove(&lane.project);
+                    }
+                }
             }
             Origin::Gate => lane.from_gate = lane.from_gate.saturating_sub(1),
         }

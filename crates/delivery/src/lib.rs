@@ -4,6 +4,7 @@
 //! POST, settlement. The owner of a webhook's gate sends what stands behind it through the same lane and the same pass. What
 //! is held is renewed until it is settled; what is lost on the way is picked up by whoever leases it next.
 
+mod breakers;
 mod claim;
 mod config;
 mod context;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::attempt::{Attempt, OutcomeClass};
-use fanfare_core::clock::Monotonic;
+use fanfare_core::clock::{Monotonic, Timestamp};
+use fanfare_core::concurrency::Answered;
 use fanfare_core::delivery::{DueReason, End, Next, Place, Settlement};
 use fanfare_core::egress::EgressPolicy;
 use fanfare_core::health::GateReason;
@@ -19,7 +20,7 @@ use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::config_store::Group;
 use fanfare_core::request::RequestParts;
 use fanfare_core::retry_after;
-use fanfare_egress::Outgoing;
+use fanfare_egress::{Answer, Outgoing};
 use fanfare_runtime::registry::ServedWebhook;
 use fanfare_runtime::tasks::report;
 use rand::RngExt as _;
@@ -27,6 +28,7 @@ use ulid::Ulid;
 
 use crate::context::{Context, Origin, Seat, Slot, Work};
 use crate::decide::{self, Attempted};
+use crate::gates::pacing::Turn;
 use crate::settle::settle;
 use crate::{claim, health};
 
@@ -49,28 +51,83 @@ pub(crate) enum Way {
         /// Its place among those the lane holds.
         seat: Seat,
     },
+    /// By its gate's owner, who makes one request at a time to see whether the webhook works again.
+    Probe,
     /// Past its lane: it is not to be sent now.
     Aside,
 }
 
-/// Makes one pass.
-pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
+/// What came of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    /// Its class.
+    pub(crate) outcome: OutcomeClass,
+    /// When the receiver wants to be asked again at the earliest, if it says so.
+    pub(crate) retry_after: Option<Timestamp>,
+}
+
+/// Makes one pass. Returns what came of the request, if one was made.
+pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Option<Sent> {
     if !work.hold.is_ours(context.clock.monotonic()) {
-        return note_lost(&context, &work);
+        note_lost(context, &work);
+        return None;
     }
     // Before claiming, since a claim would keep the next owner of the gate from it until it has run out.
-    if work.origin == Origin::Gate && context.registry.gate(work.webhook()) == Some(GateReason::Paused) {
-        return context.give_back(work).await;
+    if is_held(context, &work, &way) {
+        context.give_back(work).await;
+        return None;
     }
-    let Some((work, claimed_until)) = claim::claim(&context, work).await else { return };
+    let turn = work.turn.take();
+    let (work, claimed_until) = claim::claim(context, work).await?;
+    let webhook = checked(context, &work, &way).await?;
+    match way {
+        Way::Lane { slot, seat } => {
+            let sent = send(context, &work, &webhook, claimed_until, (turn, Some(slot))).await;
+            let id = work.webhook();
+            // It is settled: it holds nothing any more while the webhook's health is noted.
+            drop((seat, work));
+            if let Some(sent) = sent {
+                health::note(context, id, sent.outcome).await;
+                if sent.outcome != OutcomeClass::Success {
+                    health::pause_if_failing_too_long(context, id).await;
+                }
+            }
+            sent
+        }
+        Way::Probe => send(context, &work, &webhook, claimed_until, (turn, None)).await,
+        Way::Aside => {
+            let place = behind_congestion(context, &work).await;
+            conclude(context, &work, Next::Move(place)).await;
+            None
+        }
+    }
+}
+
+/// Whether a delivery from behind a gate has to stay there: what was leased before the gate came to hold everything.
+fn is_held(context: &Context, work: &Work, way: &Way) -> bool {
+    match (work.origin, context.registry.gate(work.webhook())) {
+        (Origin::Gate, Some(GateReason::Paused)) => true,
+        (Origin::Gate, Some(GateReason::BreakerOpen)) => !matches!(way, Way::Probe),
+        (Origin::Gate, Some(GateReason::Releasing | GateReason::Congested | GateReason::RateLimit) | None)
+        | (Origin::Queue, _) => false,
+    }
+}
+
+/// The checks between the claim and the request: expired, its webhook gone, a gate up. Returns the webhook if the delivery may
+/// go on; what had to be done with it otherwise is done.
+async fn checked(context: &Context, work: &Work, way: &Way) -> Option<Arc<ServedWebhook>> {
     let now = context.clock.now();
     let header = &work.lease.delivery.header;
     if header.expires_at.is_some_and(|expiry| now >= expiry) {
-        return conclude(&context, &work, Next::End { end: End::Expired }).await;
+        conclude(context, work, Next::End { end: End::Expired }).await;
+        return None;
     }
-    let webhook = match webhook(&context, &work).await {
+    let webhook = match webhook(context, work).await {
         Ok(Some(webhook)) => webhook,
-        Ok(None) => return conclude(&context, &work, Next::End { end: End::Discarded }).await,
+        Ok(None) => {
+            conclude(context, work, Next::End { end: End::Discarded }).await;
+            return None;
+        }
         Err(error) => {
             let webhook = work.webhook();
             tracing::warn!(%webhook, error = %report(&error), "could not look a webhook up; its delivery is tried again");
@@ -80,29 +137,21 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
                 () = context.shutdown.cancelled() => {}
                 () = context.clock.sleep(look_up_again(work.lease.redeliveries)) => {}
             }
-            return context.give_back(work).await;
+            context.give_up(work).await;
+            return None;
         }
     };
-    match (context.registry.gate(work.webhook()), work.origin) {
-        (Some(reason), Origin::Queue) | (Some(reason @ GateReason::Paused), Origin::Gate) => {
-            return conclude(&context, &work, Next::Move(Place::Gated { reason })).await;
-        }
-        (Some(GateReason::Releasing | GateReason::Congested), Origin::Gate) | (None, Origin::Queue | Origin::Gate) => {}
+    if is_held(context, work, way) {
+        // It keeps its place; with the lease goes the claim.
+        context.give_up(work).await;
+        return None;
     }
-    match way {
-        Way::Lane { slot, seat } => {
-            let outcome = send(&context, &work, &webhook, claimed_until, slot).await;
-            let id = work.webhook();
-            // It is settled: it holds nothing any more while the webhook's health is noted.
-            drop((seat, work));
-            if let Some(outcome) = outcome {
-                health::note(&context, id, outcome).await;
-            }
+    match (context.registry.gate(work.webhook()), work.origin) {
+        (Some(reason), Origin::Queue) => {
+            conclude(context, work, Next::Move(Place::Gated { reason })).await;
+            None
         }
-        Way::Aside => {
-            let place = behind_congestion(&context, &work).await;
-            conclude(&context, &work, Next::Move(place)).await;
-        }
+        (Some(_), Origin::Gate) | (None, Origin::Queue | Origin::Gate) => Some(webhook),
     }
 }
 
@@ -168,11 +217,15 @@ async fn send(
     work: &Work,
     webhook: &ServedWebhook,
     claimed_until: Monotonic,
-    slot: Slot,
-) -> Option<OutcomeClass> {
+    (turn, slot): (Option<Turn>, Option<Slot>),
+) -> Option<Sent> {
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
     let timeout = webhook.webhook.timeout.as_duration();
+    if let Some(turn) = turn {
+        let at = turn.take(context.clock.monotonic());
+        context.clock.sleep_until(at).await;
+    }
     // Right before the request: a process that was frozen since it claimed must not send what another has taken over.
     let monotonic = context.clock.monotonic();
     if !work.hold.is_ours(monotonic) || monotonic.after(timeout) > claimed_until {
@@ -184,7 +237,7 @@ async fn send(
     }
     let project = context.registry.project(&webhook.webhook.project);
     let policy = project.map_or_else(EgressPolicy::default, |project| project.egress.clone());
-    let started_at = context.clock.now();
+    let (started_at, begun) = (context.clock.now(), context.clock.monotonic());
     let number = header.attempts.saturating_add(1);
     let payload = webhook.template.payload(&header.event_type, &delivery.body);
     let headers = webhook.template.headers(&RequestParts {
@@ -204,9 +257,10 @@ async fn send(
         context.egress.post(outgoing).await
     };
     let outcome = answer.outcome;
-    // A receiver that is gone gets no further request before its gate is seen to be up; any other gets the next at once,
-    // however long the store takes to record this one.
-    let slot = (outcome == OutcomeClass::Gone).then_some(slot);
+    let opens = learn(context, work, &answer, begun, slot.is_none());
+    // A receiver that is gone, or whose breaker is to open, gets no further request before its gate is seen to be up; any
+    // other gets the next at once, however long the store takes to record this one.
+    let slot = slot.filter(|_| opens || outcome == OutcomeClass::Gone);
     let ended_at = context.clock.now();
     count(context, outcome, &answer.took);
     let retry_after = answer.headers.get(http::header::RETRY_AFTER);
@@ -219,17 +273,37 @@ async fn send(
         schedule: &webhook.webhook.retry_schedule,
     };
     let next = context.chance.draw(|rng| decide::next(&attempted, rng));
+    let retry_after = attempted.retry_after;
     if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
         return None;
     }
-    drop(slot);
     let random = context.chance.draw(|rng| rng.random());
     let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), random));
     finish(context, work, Some(answer.into_attempt(id, number, started_at, logged_headers)), next).await;
     if outcome == OutcomeClass::Success {
         context.metrics.delivery_end_to_end.observe(ended_at.since(header.accepted_at).as_secs_f64());
     }
-    Some(outcome)
+    if opens {
+        health::open_breaker(context, work.webhook()).await;
+    }
+    drop(slot);
+    Some(Sent { outcome, retry_after })
+}
+
+/// Takes in what an answer says of its receiver. True if its breaker is to open. A probe says nothing of how much it takes at
+/// once, and what follows from it its sender decides.
+fn learn(context: &Context, work: &Work, answer: &Answer, begun: Monotonic, is_probe: bool) -> bool {
+    if is_probe {
+        return false;
+    }
+    let (webhook, ended) = (work.webhook(), context.clock.monotonic());
+    {
+        let mut lanes = context.lanes.lock();
+        let running = lanes.running(webhook);
+        let answered = Answered { outcome: answer.outcome, status: answer.status, begun, ended, running };
+        lanes.answered(webhook, &answered);
+    }
+    context.breakers.count(webhook, answer.outcome, ended, &context.config.tripping())
 }
 
 fn count(context: &Context, outcome: OutcomeClass, took: &Duration) {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_core::health::{GateReason, WebhookState};
 use fanfare_core::ports::delivery_queue::QueueDepth;
 use fanfare_runtime::tasks::report;
 
@@ -16,6 +17,7 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
             Ok(depth) => show(&context, &depth),
             Err(error) => tracing::debug!(error = %report(&error), "could not ask for the queue's depth"),
         }
+        show_webhooks(&context);
         tokio::select! {
             () = context.shutdown.cancelled() => return Ok(()),
             () = context.clock.sleep(Duration::from_secs(1)) => {}
@@ -34,4 +36,17 @@ fn show(context: &Context, depth: &QueueDepth) {
     metrics.delivery_due.with_label_values(&["congested"]).set(count(depth.due_congested));
     let age = depth.oldest_ready.map_or(Duration::ZERO, |oldest| context.clock.now().since(oldest));
     metrics.delivery_oldest_ready_age.set(age.as_secs_f64());
+}
+
+fn show_webhooks(context: &Context) {
+    let standing = context.registry.standing();
+    let count = |count: Option<&u64>| i64::try_from(count.copied().unwrap_or(0)).unwrap_or(i64::MAX);
+    for reason in GateReason::ALL {
+        let up = count(standing.gates.get(&reason));
+        context.metrics.gates_up.with_label_values(&[reason.as_str()]).set(up);
+    }
+    for state in WebhookState::ALL {
+        let webhooks = count(standing.states.get(&state));
+        context.metrics.webhooks.with_label_values(&[state.as_str()]).set(webhooks);
+    }
 }

@@ -52,6 +52,8 @@ fn gate_code(reason: GateReason) -> i64 {
         GateReason::Paused => 10,
         GateReason::Releasing => 11,
         GateReason::Congested => 12,
+        GateReason::BreakerOpen => 13,
+        GateReason::RateLimit => 14,
     }
 }
 
@@ -76,6 +78,8 @@ pub(crate) fn stand(doing: &'static str, place: i64, at: i64) -> StoreResult<Sta
         10 => Stand::Live(Place::Gated { reason: GateReason::Paused }),
         11 => Stand::Live(Place::Gated { reason: GateReason::Releasing }),
         12 => Stand::Live(Place::Gated { reason: GateReason::Congested }),
+        13 => Stand::Live(Place::Gated { reason: GateReason::BreakerOpen }),
+        14 => Stand::Live(Place::Gated { reason: GateReason::RateLimit }),
         MOVED => Stand::Moved,
         QUARANTINED => Stand::Quarantined,
         30 => Stand::Ended(End::Delivered),
@@ -187,6 +191,8 @@ mod tests {
             Place::Gated { reason: GateReason::Paused },
             Place::Gated { reason: GateReason::Releasing },
             Place::Gated { reason: GateReason::Congested },
+            Place::Gated { reason: GateReason::BreakerOpen },
+            Place::Gated { reason: GateReason::RateLimit },
         ];
         for place in places {
             let (code, column) = place_columns(place, at);

@@ -7,7 +7,6 @@
 use fanfare_core::attempt::{Attempt, OutcomeClass};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Place, QuarantineReason};
-use fanfare_core::health::GateReason;
 use fanfare_core::ids::Hop;
 
 use crate::columns::status_code;
@@ -138,8 +137,6 @@ fn waiting(place: Place) -> (Option<&'static str>, Option<Timestamp>) {
         Place::Due { at, reason: DueReason::Retry } => (Some("retry"), Some(at)),
         Place::Due { at, reason: DueReason::RetryAfter } => (Some("retry_after"), Some(at)),
         Place::Due { at, reason: DueReason::Congested } => (Some("congested"), Some(at)),
-        Place::Gated { reason: GateReason::Paused } => (Some("paused"), None),
-        Place::Gated { reason: GateReason::Releasing } => (Some("releasing"), None),
-        Place::Gated { reason: GateReason::Congested } => (Some("congested"), None),
+        Place::Gated { reason } => (Some(reason.as_str()), None),
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod own_types;
 mod view;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -281,14 +282,22 @@ impl Registry {
     /// What the API calls the webhook's state.
     pub fn state(&self, webhook: WebhookId) -> WebhookState {
         let view = self.view.read();
-        if view.gate(webhook) == Some(GateReason::Paused) {
-            return WebhookState::Paused;
-        }
-        match view.health.get(&webhook) {
-            Some(served) if served.health.failing_since.is_some() => WebhookState::Failing,
-            _ => WebhookState::Healthy,
-        }
+        view.state(webhook, view.gate(webhook))
     }
+
+    /// How many webhooks are in which state, and behind which gates; reads all of them.
+    pub fn standing(&self) -> Standing {
+        self.view.read().standing()
+    }
+}
+
+/// How many webhooks are in which state, and how many have a gate up for which reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// By state.
+    pub states: HashMap<WebhookState, u64>,
+    /// By the gate's reason.
+    pub gates: HashMap<GateReason, u64>,
 }
 
 /// Tells of changes of the registry.

@@ -58,6 +58,11 @@ pub const STREAMS: [&str; 9] =
     ["intake", "rejected", "events", "deliveries", "gated", "quarantine", "journal", "config", "state"];
 /// What a publish was answered; the label `result` of `fanfare_nats_publishes_total`.
 pub const PUBLISH_RESULTS: [&str; 5] = ["stored", "duplicate", "conflict", "full", "failed"];
+/// What a gate can be up for, or that it is down; the label `reason` of `fanfare_gate_changes_total`, and without the first
+/// of `fanfare_gates_up`.
+pub const GATE_CHANGES: [&str; 6] = ["none", "paused", "releasing", "congested", "breaker_open", "rate_limit"];
+/// The states of webhooks; the label `state` of `fanfare_webhooks`.
+pub const WEBHOOK_STATES: [&str; 3] = ["healthy", "failing", "paused"];
 /// The streams whose messages can come again; the label `stream` of `fanfare_nats_redeliveries_total`.
 pub const REDELIVERED: [&str; 2] = ["deliveries", "gated"];
 /// What is shared by partitions; the label `kind` of `fanfare_partitions_held`.
@@ -98,6 +103,10 @@ pub struct All {
     pub delivery_due: IntGaugeVec,
     pub delivery_gated: IntGauge,
     pub delivery_oldest_ready_age: Gauge,
+    pub delivery_probes: IntCounterVec,
+    pub gate_changes: IntCounterVec,
+    pub gates_up: IntGaugeVec,
+    pub webhooks: IntGaugeVec,
     pub delivery_connections: IntCounterVec,
     pub delivery_superseded: IntCounter,
     pub delivery_quarantined: IntCounterVec,
@@ -197,6 +206,25 @@ impl Metrics {
                 "delivery_oldest_ready_age_seconds",
                 "How long the oldest ready delivery has been waiting for a worker.",
             ),
+            delivery_probes: make.counters(
+                "delivery_probes_total",
+                "Requests made to see whether a webhook works again whose breaker is open, by whether it did.",
+                "result",
+                &["success", "failure"],
+            ),
+            gate_changes: make.counters(
+                "gate_changes_total",
+                "Changes of webhooks' gates that this process made, by what is the reason for the gate since; none: it is down.",
+                "reason",
+                &GATE_CHANGES,
+            ),
+            gates_up: make.gauges(
+                "gates_up",
+                "Webhooks that have a gate up, by its reason, as this process sees them.",
+                "reason",
+                &GATE_CHANGES[1..],
+            ),
+            webhooks: make.gauges("webhooks", "Webhooks by state, as this process sees them.", "state", &WEBHOOK_STATES),
             delivery_connections: make.counters(
                 "delivery_connections_total",
                 "POSTs, those of test deliveries included, by whether they found a kept-alive connection.",

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_core::attempt::OutcomeClass;
+use fanfare_core::health::{GateReason, WebhookState};
 use fanfare_telemetry::Metrics;
-use fanfare_telemetry::metrics::ATTEMPT_OUTCOMES;
+use fanfare_telemetry::metrics::{ATTEMPT_OUTCOMES, GATE_CHANGES, WEBHOOK_STATES};
 
 const GOLDEN: &str = include_str!("metrics.txt");
 
@@ -108,6 +109,8 @@ fn everything_of_ours_starts_at_zero() {
 #[test]
 fn attempts_are_labelled_with_the_outcome_classes_of_the_domain() {
     assert_eq!(ATTEMPT_OUTCOMES, OutcomeClass::ALL.map(OutcomeClass::as_str));
+    assert_eq!(GATE_CHANGES[1..], GateReason::ALL.map(GateReason::as_str));
+    assert_eq!(WEBHOOK_STATES, WebhookState::ALL.map(WebhookState::as_str));
 }
 
 #[cfg(target_os = "linux")]

@@ -53,10 +53,10 @@ pub(crate) async fn release(api: &Api, webhook: &Webhook) -> Result<(), Problem>
         };
         match health.gate {
             Some(Gate::Releasing { .. }) => return Ok(()),
-            Some(Gate::Congested { .. }) | None if webhook.active => return Ok(()),
-            Some(Gate::Paused { .. } | Gate::Congested { .. }) | None => {}
+            Some(Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None if webhook.active => return Ok(()),
+            Some(Gate::Paused { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {}
         }
-        health.gate = Some(Gate::Releasing { since: api.clock.now() });
+        health.gate = Some(Gate::Releasing { since: api.clock.now(), rate: None });
         health.failing_since = None;
         match store.put(Record::Health(health), expected).await.map_err(|error| Problem::unavailable(&error))? {
             Changed::Done(_) => return Ok(()),

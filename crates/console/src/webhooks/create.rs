@@ -143,6 +143,7 @@ fn make(
         payload_version: fields.payload_version.merged(&Default::default()),
         retry_schedule: fields.retry_schedule.merged(&Default::default()),
         timeout: fields.timeout.merged(&Default::default()),
+        rate_limit: fields.rate_limit.merged_option(&None),
         inactivity_minutes: fields.inactivity_minutes.merged_option(&None),
         secret: key.seal(secret.expose(), &Webhook::secret_context(id), &mut rng),
         secret_last4: secret.last4().to_owned(),

@@ -6,6 +6,7 @@ use fanfare_core::egress::{EgressPolicy, WebhookUrl};
 use fanfare_core::event::Source;
 use fanfare_core::filter::Filter;
 use fanfare_core::pattern::EventPattern;
+use fanfare_core::rate_limit::RateLimit;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::secret::Secret;
 use fanfare_core::webhook::{AttemptTimeout, InactivityMinutes, PayloadVersion, WebhookKind};
@@ -24,7 +25,7 @@ pub(crate) const MAX_DESCRIPTION: usize = 512;
 pub(crate) const MAX_URL: usize = 2048;
 
 /// What an owner may set.
-const SETTABLE: [&str; 13] = [
+const SETTABLE: [&str; 14] = [
     "url",
     "kind",
     "events",
@@ -36,6 +37,7 @@ const SETTABLE: [&str; 13] = [
     "payload_version",
     "retry_schedule",
     "timeout_seconds",
+    "rate_limit",
     "inactivity_minutes",
     "secret",
 ];
@@ -53,8 +55,7 @@ const READ_ONLY: [&str; 10] = [
     "project",
 ];
 /// What a webhook is going to have. Refused for now: a field that is taken and does nothing would be a promise broken.
-const NOT_YET: [&str; 6] =
-    ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"];
+const NOT_YET: [&str; 5] = ["ordering", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"];
 
 /// What the fields are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub(crate) struct WebhookFields {
     pub(crate) retry_schedule: Given<RetrySchedule>,
     /// How long one attempt may take.
     pub(crate) timeout: Given<AttemptTimeout>,
+    /// How often it is sent to at most.
+    pub(crate) rate_limit: Given<RateLimit>,
     /// After how many minutes a conversation is inactive for it.
     pub(crate) inactivity_minutes: Given<InactivityMinutes>,
     /// Its signing secret.
@@ -110,6 +113,7 @@ impl WebhookFields {
             payload_version: Given::Absent,
             retry_schedule: Given::Absent,
             timeout: Given::Absent,
+            rate_limit: Given::Absent,
             inactivity_minutes: Given::Absent,
             secret: Given::Absent,
         }
@@ -171,6 +175,7 @@ impl WebhookFields {
             "payload_version" => self.payload_version = take(value, &at, wrong, payload_version),
             "retry_schedule" => self.retry_schedule = take(value, &at, wrong, retry_schedule),
             "timeout_seconds" => self.timeout = take(value, &at, wrong, timeout),
+            "rate_limit" => self.rate_limit = rate_limit(value, wrong),
             "inactivity_minutes" => self.inactivity_minutes = take(value, &at, wrong, inactivity_minutes),
             "secret" if purpose == Purpose::Create => self.secret = take(value, &at, wrong, secret),
             "secret" => {
@@ -254,6 +259,39 @@ fn kind_of_webhook(value: &Value) -> Result<WebhookKind, String> {
 fn inactivity_minutes(value: &Value) -> Result<InactivityMinutes, String> {
     let minutes = value.as_u64().and_then(InactivityMinutes::new);
     minutes.ok_or_else(|| format!("must be {}", InactivityMinutes::ALLOWED))
+}
+
+/// A rate; what is wrong with it is noted at the field of it that is.
+fn rate_limit(value: &Value, wrong: &mut Wrong) -> Given<RateLimit> {
+    const FIELDS: [&str; 3] = ["count", "period_seconds", "burst"];
+    let fields = match value {
+        Value::Null => return Given::Null,
+        Value::Object(fields) => fields,
+        other => {
+            let what = kind(other);
+            wrong.at(
+                "$.rate_limit",
+                format!("must be an object such as {{\"count\": 50, \"period_seconds\": 1}}, not {what}"),
+            );
+            return Given::Absent;
+        }
+    };
+    for name in fields.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
+        wrong.unknown(member("$.rate_limit", name), name, &FIELDS);
+    }
+    // One that is no number is as wrong as zero, and answered alike.
+    let number = |name: &str, default: u64| fields.get(name).map_or(default, |value| value.as_u64().unwrap_or(0));
+    if !fields.contains_key("count") {
+        wrong.at("$.rate_limit.count", "is required");
+        return Given::Absent;
+    }
+    match RateLimit::new(number("count", 0), number("period_seconds", 1), number("burst", 1)) {
+        Ok(rate) => Given::Value(rate),
+        Err(error) => {
+            wrong.at(member("$.rate_limit", error.field), format!("must be a whole number from 1 to {}", error.most));
+            Given::Absent
+        }
+    }
 }
 
 fn retry_schedule(value: &Value) -> Result<RetrySchedule, String> {

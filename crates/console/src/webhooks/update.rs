@@ -129,6 +129,7 @@ fn merge(key: &SealingKey, current: &Webhook, fields: &WebhookFields, now: Times
         payload_version: fields.payload_version.merged(&current.payload_version),
         retry_schedule: fields.retry_schedule.merged(&current.retry_schedule),
         timeout: fields.timeout.merged(&current.timeout),
+        rate_limit: fields.rate_limit.merged_option(&current.rate_limit),
         inactivity_minutes: fields.inactivity_minutes.merged_option(&current.inactivity_minutes),
         secret: current.secret.clone(),
         secret_last4: current.secret_last4.clone(),

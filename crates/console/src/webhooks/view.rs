@@ -7,6 +7,7 @@ use fanfare_core::filter::Filter;
 use fanfare_core::health::{Gate, Health, PauseReason, WebhookState};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::pattern::EventPattern;
+use fanfare_core::rate_limit::RateLimit;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_core::webhook::{InactivityMinutes, PayloadVersion, Webhook, WebhookKind};
 use serde::Serialize;
@@ -32,6 +33,7 @@ pub(crate) struct WebhookView {
     payload_version: PayloadVersion,
     retry_schedule: RetrySchedule,
     timeout_seconds: u64,
+    rate_limit: Option<RateLimit>,
     inactivity_minutes: Option<InactivityMinutes>,
     secret_last4: String,
     previous_secret_until: Option<Timestamp>,
@@ -59,6 +61,7 @@ impl WebhookView {
             payload_version: webhook.payload_version,
             retry_schedule: webhook.retry_schedule.clone(),
             timeout_seconds: webhook.timeout.as_seconds(),
+            rate_limit: webhook.rate_limit,
             inactivity_minutes: webhook.inactivity_minutes,
             secret_last4: webhook.secret_last4.clone(),
             previous_secret_until: webhook.previous_secret_at(now).map(|previous| previous.until),
@@ -77,18 +80,20 @@ struct Pause {
 fn pause(webhook: &Webhook, health: Option<&Health>) -> Option<Pause> {
     match health.and_then(|health| health.gate.as_ref()) {
         Some(Gate::Paused { by, since }) => Some(Pause { reason: *by, since: *since }),
-        Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None if !webhook.active => {
+        Some(Gate::Releasing { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None if !webhook.active => {
             let since = webhook.inactive_since.unwrap_or(webhook.updated_at);
             Some(Pause { reason: PauseReason::Owner, since })
         }
-        Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
+        Some(Gate::Releasing { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => None,
     }
 }
 
 fn state(paused: bool, health: Option<&Health>) -> WebhookState {
+    let fails =
+        |health: &Health| health.failing_since.is_some() || matches!(health.gate, Some(Gate::BreakerOpen { .. }));
     if paused {
         WebhookState::Paused
-    } else if health.is_some_and(|health| health.failing_since.is_some()) {
+    } else if health.is_some_and(fails) {
         WebhookState::Failing
     } else {
         WebhookState::Healthy

@@ -103,7 +103,7 @@ async fn what_is_left_out_has_the_documented_default() {
     ] {
         assert_eq!(created[field], value, "{field}");
     }
-    for later in ["ordering", "rate_limit", "buffer_enabled"] {
+    for later in ["ordering", "buffer_enabled"] {
         assert!(created.get(later).is_none(), "{later} is not there yet");
     }
 }
@@ -168,9 +168,7 @@ async fn each_wrong_field_is_named_and_nothing_is_made() {
         (with("state", json!("healthy")), "$.state"),
         (with("urls", json!("x")), "$.urls"),
     ];
-    for later in
-        ["ordering", "rate_limit", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"]
-    {
+    for later in ["ordering", "buffer_enabled", "buffer_window_seconds", "max_buffer_size", "buffer_events"] {
         let field: &'static str = Box::leak(format!("$.{later}").into_boxed_str());
         cases.push((with(later, Value::Null), field));
     }

@@ -67,6 +67,7 @@ fn words(record: &Record) -> String {
             Some(Gate::Paused { .. }) => "put health paused".to_owned(),
             Some(Gate::Releasing { .. }) => "put health releasing".to_owned(),
             Some(Gate::Congested { .. }) => "put health congested".to_owned(),
+            Some(Gate::BreakerOpen { .. }) => "put health breaker open".to_owned(),
         },
         Record::Project(_) => "put project".to_owned(),
         Record::ApiKey(_) => "put key".to_owned(),

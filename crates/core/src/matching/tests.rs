@@ -37,6 +37,7 @@ fn webhook(number: u8, project: &str, events: &[&str], source: Option<&str>) -> 
         retry_schedule: RetrySchedule::default(),
         timeout: AttemptTimeout::default(),
         inactivity_minutes: None,
+        rate_limit: None,
         secret: key.seal("irrelevant", "", &mut StdRng::seed_from_u64(0)),
         secret_last4: "vant".to_owned(),
         previous_secret: None,

@@ -1,8 +1,9 @@
 //! Works off what stands behind one webhook's gate, from the head, through the webhook's lane; then lowers the gate.
 //!
-//! Deliveries are started in the order in which they stand. Lowering: nothing is left, the health record is changed by
-//! compare-and-set, and then it is looked once more, since something may have arrived in between; what arrives later still
-//! is told by the partition.
+//! Deliveries are started in the order in which they stand, no more of them than the lane sends at once and as many again,
+//! and at the gate's rate, if it has one. Lowering: nothing is left, the health record is changed by compare-and-set, and
+//! then it is looked once more, since something may have arrived in between; what arrives later still is told by the
+//! partition.
 //!
 //! Only so many gates are worked off at once, and one with a long backlog and a slow receiver may take hours. So each has
 //! its turn, and goes to the end of the line after it.
@@ -10,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fanfare_core::clock::Monotonic;
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, Lease};
@@ -17,12 +19,19 @@ use fanfare_core::ports::{StoreError, StoreResult};
 use fanfare_runtime::tasks::report;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pacing::Pacing;
 use crate::context::{Context, Origin};
 use crate::health;
 
 /// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
 /// empty at its end, short beside what the owner of a recovered webhook would call stuck.
 pub(crate) const TURN: Duration = Duration::from_secs(5);
+
+/// How far ahead of their turn by the rate deliveries are leased.
+const AHEAD: Duration = Duration::from_secs(1);
+
+/// How long it is waited when all that may go have been leased and wait for their turn.
+const PACED_PAUSE: Duration = Duration::from_millis(50);
 
 /// How far a gate was worked off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +40,18 @@ pub(crate) enum Released {
     All,
     /// Something may.
     NotAll,
+    /// Something may, and there is no use in looking before this time.
+    NotBefore(Monotonic),
 }
 
-/// Works one gate off until nothing is behind it, its turn is over, or the webhook is paused.
+/// Works one gate off until nothing is behind it, its turn is over, or it holds everything.
 pub(crate) async fn run(
     context: &Arc<Context>,
     partition: &dyn GatePartition,
     webhook: WebhookId,
+    pacing: Option<Arc<Pacing>>,
 ) -> (WebhookId, Released) {
-    let released = match work_off(context, partition, webhook).await {
+    let released = match work_off(context, partition, webhook, pacing.as_ref()).await {
         Ok(released) => released,
         Err(error) => {
             tracing::warn!(%webhook, error = %report(&error), "could not work a gate off; trying again");
@@ -50,35 +62,54 @@ pub(crate) async fn run(
     (webhook, released)
 }
 
-async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook: WebhookId) -> StoreResult<Released> {
-    // Twice what the lane sends at once: the next ones wait in the lane while these are sent and settled.
-    let width = context.config.lane_limit.clamp(1, 1 << 20) * 2;
-    let all = u32::try_from(width).unwrap_or(u32::MAX);
-    let hands = Arc::new(Semaphore::new(width));
+async fn work_off(
+    context: &Arc<Context>,
+    partition: &dyn GatePartition,
+    webhook: WebhookId,
+    pacing: Option<&Arc<Pacing>>,
+) -> StoreResult<Released> {
+    let hands = Hands::new(context.config.lane_limit);
     let turn_ends = context.clock.monotonic().after(TURN);
     loop {
-        if context.registry.gate(webhook) == Some(GateReason::Paused) {
+        if matches!(context.registry.gate(webhook), Some(GateReason::Paused | GateReason::BreakerOpen)) {
             return Ok(Released::NotAll);
         }
-        if context.clock.monotonic() >= turn_ends {
+        let now = context.clock.monotonic();
+        if now >= turn_ends {
             // First what is in hand comes back: the next turn begins with as many hands again.
-            drop(acquire(&hands, all).await?);
+            drop(hands.all().await?);
             return Ok(Released::NotAll);
         }
-        let mut room = acquire(&hands, 1).await?;
-        let more = u32::try_from(hands.available_permits()).unwrap_or(0);
-        if let Ok(more) = Arc::clone(&hands).try_acquire_many_owned(more) {
-            room.merge(more);
+        // As many again as the lane sends at once wait in it while those are sent and settled.
+        let width = context.lanes.lock().limit(webhook) * 2;
+        let mut room = hands.some(width).await?;
+        if let Some(pacing) = pacing {
+            let now = context.clock.monotonic();
+            let paced = pacing.room(now, now.after(AHEAD));
+            if paced == 0 {
+                drop(room);
+                let earliest = pacing.earliest(now);
+                if earliest > now.after(AHEAD) {
+                    drop(hands.all().await?);
+                    return Ok(Released::NotBefore(earliest));
+                }
+                context.clock.sleep(PACED_PAUSE).await;
+                continue;
+            }
+            let beyond = room.num_permits().saturating_sub(usize::try_from(paced).unwrap_or(usize::MAX));
+            drop(room.split(beyond));
         }
         let leases = partition.take(webhook, room.num_permits()).await?;
         if !leases.is_empty() {
-            admit(context, leases, room);
+            admit(context, leases, room, pacing);
             continue;
         }
-        if room.num_permits() < width {
-            // What is in hand may still be coming back.
-            drop(room);
-            drop(acquire(&hands, all).await?);
+        drop(room);
+        // What is in hand may still be coming back.
+        let room = hands.all().await?;
+        let leases = partition.take(webhook, 1).await?;
+        if !leases.is_empty() {
+            admit(context, leases, room, pacing);
             continue;
         }
         if context.queue.gate_depth(webhook).await?.count > 0 {
@@ -89,22 +120,56 @@ async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook
         if !health::lower(context, webhook).await? {
             return Ok(Released::NotAll);
         }
-        let leases = partition.take(webhook, room.num_permits()).await?;
+        let leases = partition.take(webhook, 1).await?;
         if leases.is_empty() {
             return Ok(Released::All);
         }
-        admit(context, leases, room);
+        admit(context, leases, room, pacing);
     }
 }
 
-fn admit(context: &Arc<Context>, leases: Vec<Lease>, mut room: OwnedSemaphorePermit) {
+/// What bounds the number of leases in hand.
+struct Hands {
+    free: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Hands {
+    /// Twice the most that a lane sends at once.
+    fn new(lane_limit: usize) -> Self {
+        let all = lane_limit.clamp(1, 1 << 20) * 2;
+        Self { free: Arc::new(Semaphore::new(all)), all: u32::try_from(all).unwrap_or(u32::MAX) }
+    }
+
+    /// Waits until all are free.
+    async fn all(&self) -> StoreResult<OwnedSemaphorePermit> {
+        self.acquire(self.all).await
+    }
+
+    /// Waits until fewer than `most` are in use, and takes those that may be.
+    async fn some(&self, most: usize) -> StoreResult<OwnedSemaphorePermit> {
+        let unused = self.all.saturating_sub(u32::try_from(most.max(1)).unwrap_or(u32::MAX));
+        // Those that are not to be used are taken too, for a moment: then one of the rest is free.
+        let mut room = self.acquire(unused + 1).await?;
+        let more = u32::try_from(self.free.available_permits()).unwrap_or(0);
+        if let Ok(more) = Arc::clone(&self.free).try_acquire_many_owned(more) {
+            room.merge(more);
+        }
+        drop(room.split(usize::try_from(unused).unwrap_or(0)));
+        Ok(room)
+    }
+
+    async fn acquire(&self, count: u32) -> StoreResult<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.free).acquire_many_owned(count).await.map_err(|_| StoreError::lost("work a gate off"))
+    }
+}
+
+fn admit(context: &Arc<Context>, leases: Vec<Lease>, mut room: OwnedSemaphorePermit, pacing: Option<&Arc<Pacing>>) {
     for lease in leases {
         let Some(room) = room.split(1) else { break };
-        context.admit(context.take(lease, Origin::Gate, room));
+        let mut work = context.take(lease, Origin::Gate, room);
+        work.turn = pacing.map(Pacing::turn);
+        context.admit(work);
     }
-}
-
-async fn acquire(hands: &Arc<Semaphore>, count: u32) -> StoreResult<OwnedSemaphorePermit> {
-    // It is never closed.
-    Arc::clone(hands).acquire_many_owned(count).await.map_err(|_| StoreError::lost("work a gate off"))
 }

@@ -1,14 +1,23 @@
 //! The lanes' promises, by property tests.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use fanfare_core::ids::WebhookId;
+use fanfare_core::attempt::OutcomeClass;
+use fanfare_core::clock::Monotonic;
+use fanfare_core::concurrency::{Answered, ConcurrencyLimit};
+use fanfare_core::ids::{ProjectId, WebhookId};
 use proptest::prelude::*;
 
 use super::{Admission, Bounds, Lanes, Origin};
 
 fn webhook(number: u8) -> WebhookId {
     WebhookId::from_bytes([number; 16])
+}
+
+/// Each webhook of its own project.
+fn project(number: u8) -> ProjectId {
+    ProjectId::new(format!("p-{number}")).unwrap()
 }
 
 fn bounds(limit: usize, held: usize) -> Bounds {
@@ -83,8 +92,14 @@ proptest! {
         for (item, step) in (0u32..).zip(steps) {
             match step {
                 Step::Admit(number) => {
-                    let has_room = model.held(number) + model.held_in_all() < held;
-                    let admission = lanes.admit(webhook(number), item);
+                    let (of_lane, kept, most) = (model.held(number), held / 8, (held - held / 4).max(1));
+                    let free = held.saturating_sub(model.held_in_all());
+                    let has_room = if of_lane < 2 {
+                        free > 0 && of_lane < most + kept
+                    } else {
+                        of_lane + kept < free && of_lane * 2 + kept < most
+                    };
+                    let admission = lanes.admit(webhook(number), &project(number), item);
                     if has_room {
                         model.entered(number, Origin::Queue, item, limit, &admission);
                     } else {
@@ -92,7 +107,7 @@ proptest! {
                     }
                 }
                 Step::FromGate(number) => {
-                    let admission = lanes.admit_from_gate(webhook(number), item);
+                    let admission = lanes.admit_from_gate(webhook(number), &project(number), item);
                     model.entered(number, Origin::Gate, item, limit, &admission);
                 }
                 Step::Sent(number) if model.running.get(&number).is_some_and(|running| !running.is_empty()) => {
@@ -101,10 +116,10 @@ proptest! {
                     model.settling.entry(number).or_default().push(running.remove(0));
                     let waiting = model.waiting.entry(number).or_default();
                     if waiting.is_empty() {
-                        prop_assert_eq!(next, None);
+                        prop_assert_eq!(next, Vec::<u32>::new());
                     } else {
                         let (origin, first) = waiting.remove(0);
-                        prop_assert_eq!(next, Some(first));
+                        prop_assert_eq!(next, vec![first]);
                         running.push(origin);
                     }
                 }
@@ -129,7 +144,7 @@ proptest! {
         waiting.sort_unstable();
         expected.sort_unstable();
         prop_assert_eq!(waiting, expected);
-        prop_assert_eq!(lanes.admit(webhook(0), 7), Admission::Closed(7));
+        prop_assert_eq!(lanes.admit(webhook(0), &project(0), 7), Admission::Closed(7));
     }
 
     /// However much is being worked off from behind gates, what is ready for other webhooks gets through.
@@ -138,10 +153,10 @@ proptest! {
         let mut lanes = Lanes::new(bounds(32, 1000));
         for gate in 0..gates {
             for item in 0..each {
-                let _ = lanes.admit_from_gate(webhook(gate), item);
+                let _ = lanes.admit_from_gate(webhook(gate), &project(gate), item);
             }
         }
-        prop_assert_eq!(lanes.admit(webhook(200), 1), Admission::Start(1));
+        prop_assert_eq!(lanes.admit(webhook(200), &project(200), 1), Admission::Start(1));
     }
 
 /// However many webhooks answer nothing at all, one that has sent nothing yet gets through.
@@ -150,16 +165,52 @@ proptest! {
         let mut lanes = Lanes::new(bounds(32, 1000));
         for _ in 0..offered {
             for hog in 0..hogs {
-                let _ = lanes.admit(webhook(hog), 0u32);
+                let _ = lanes.admit(webhook(hog), &project(hog), 0u32);
             }
         }
-        prop_assert_eq!(lanes.admit(webhook(200), 1), Admission::Start(1));
+        prop_assert_eq!(lanes.admit(webhook(200), &project(200), 1), Admission::Start(1));
     }
 }
 
 #[test]
-fn one_busy_webhook_may_use_half_of_the_worker() {
+fn one_busy_webhook_may_use_a_third_of_the_worker() {
     let mut lanes = Lanes::new(bounds(32, 1000));
-    let admitted = (0..1000).filter(|n| !matches!(lanes.admit(webhook(1), *n), Admission::Surplus(..))).count();
-    assert_eq!(admitted, 500);
+    let admitted =
+        (0..1000).filter(|n| !matches!(lanes.admit(webhook(1), &project(1), *n), Admission::Surplus(..))).count();
+    assert_eq!(admitted, 313);
+}
+
+#[test]
+fn lanes_that_fill_one_after_the_other_leave_room_for_many_that_hold_nothing_yet() {
+    let mut lanes = Lanes::new(bounds(32, 960));
+    let busy = project(1);
+    let id = |n: u16| WebhookId::from_uuid(uuid::Uuid::from_u128(n.into()));
+    for lane in 0..40 {
+        for n in 0..500 {
+            let _ = lanes.admit(id(lane), &busy, n);
+        }
+    }
+    let admitted = (100..300).filter(|n| !matches!(lanes.admit(id(*n), &busy, 0), Admission::Surplus(..))).count();
+    assert!(admitted >= 100, "{admitted} of the same project");
+    let others = (2..122).filter(|n| !matches!(lanes.admit(webhook(*n), &project(*n), 0), Admission::Surplus(..)));
+    assert_eq!(others.count(), 120, "one busy project leaves an eighth to the others");
+}
+
+#[test]
+fn a_lane_that_takes_more_starts_more_and_one_that_takes_less_starts_none() {
+    let mut lanes = Lanes::new(bounds(32, 1000));
+    let id = webhook(1);
+    let started = (0..40).filter(|n| matches!(lanes.admit(id, &project(1), *n), Admission::Start(_))).count();
+    assert_eq!(started, ConcurrencyLimit::FIRST);
+    let answered = |lanes: &mut Lanes<u32>, outcome, second| {
+        let at = Monotonic(Duration::from_secs(second));
+        let running = lanes.running(id);
+        lanes.answered(id, &Answered { outcome, status: None, begun: at, ended: at, running });
+        lanes.sent(id)
+    };
+    assert_eq!(answered(&mut lanes, OutcomeClass::Success, 1), [8, 9], "its own place, and one more");
+    assert_eq!(answered(&mut lanes, OutcomeClass::Timeout, 2), Vec::<u32>::new());
+    assert_eq!(lanes.limit(id), 4);
+    lanes.recovering(id);
+    assert_eq!(lanes.limit(id), 1);
 }

@@ -1,6 +1,7 @@
 //! Delivery on the embedded engine, against local receivers, on a manual clock.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests")]
 
+mod breaker;
 mod claims;
 mod doubles;
 mod fairness;
@@ -9,4 +10,5 @@ mod gates;
 mod leases;
 mod lookup;
 mod outcomes;
+mod rates;
 mod rig;

@@ -124,6 +124,7 @@ impl Rig {
             kind: WebhookKind::Kapso,
             payload_version: PayloadVersion::V2,
             inactivity_minutes: None,
+            rate_limit: None,
             retry_schedule: RetrySchedule::custom(&[5, 30]).unwrap(),
             timeout: AttemptTimeout::from_seconds(30).unwrap(),
             secret: self.key.seal(secret.expose(), &Webhook::secret_context(id), &mut rand::rng()),
@@ -163,7 +164,7 @@ impl Rig {
     /// What activating a webhook does to its health record.
     pub async fn release(&self, webhook: WebhookId) {
         let health = self.health(webhook).await.unwrap_or_else(|| Health::new(webhook, self.project.clone()));
-        let gate = Some(Gate::Releasing { since: self.clock.now() });
+        let gate = Some(Gate::Releasing { since: self.clock.now(), rate: None });
         self.put(Record::Health(Health { gate, ..health })).await;
     }
 

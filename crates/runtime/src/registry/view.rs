@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fanfare_core::api_key::KeyUse;
 use fanfare_core::egress::EgressPolicy;
 use fanfare_core::event::EventHeader;
-use fanfare_core::health::GateReason;
+use fanfare_core::health::{Gate, GateReason, WebhookState};
 use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use fanfare_core::matching::MatchIndex;
 use fanfare_core::ports::config_store::{Change, Changes, Group, Key, Record, Revision};
@@ -19,7 +19,7 @@ use fanfare_core::webhook::Webhook;
 
 use super::keys::Keys;
 use super::own_types::OwnTypes;
-use super::{RegistryError, ServedHealth, ServedProject, ServedWebhook};
+use super::{RegistryError, ServedHealth, ServedProject, ServedWebhook, Standing};
 
 #[derive(Debug, Default)]
 pub(super) struct View {
@@ -175,11 +175,41 @@ impl View {
         found.iter().filter_map(|id| self.webhooks.get(id).cloned()).collect()
     }
 
+    /// Its owner's word goes first, then what the health record says; a rate limit is a gate that is always up.
     pub(super) fn gate(&self, webhook: WebhookId) -> Option<GateReason> {
-        if self.webhooks.get(&webhook).is_some_and(|served| !served.webhook.active) {
+        let served = self.webhooks.get(&webhook);
+        if served.is_some_and(|served| !served.webhook.active) {
             return Some(GateReason::Paused);
         }
-        self.health.get(&webhook).and_then(|served| served.health.gate.as_ref()).map(fanfare_core::health::Gate::reason)
+        let recorded = self.health.get(&webhook).and_then(|served| served.health.gate.as_ref());
+        let limited = || served.and_then(|served| served.webhook.rate_limit).map(|_| GateReason::RateLimit);
+        recorded.map(Gate::reason).or_else(limited)
+    }
+
+    /// How many webhooks stand in front of which gate, and in which state.
+    pub(super) fn standing(&self) -> Standing {
+        let mut standing = Standing::default();
+        for id in self.webhooks.keys() {
+            let gate = self.gate(*id);
+            if let Some(reason) = gate {
+                *standing.gates.entry(reason).or_default() += 1;
+            }
+            *standing.states.entry(self.state(*id, gate)).or_default() += 1;
+        }
+        standing
+    }
+
+    pub(super) fn state(&self, webhook: WebhookId, gate: Option<GateReason>) -> WebhookState {
+        match gate {
+            Some(GateReason::Paused) => WebhookState::Paused,
+            Some(GateReason::BreakerOpen) => WebhookState::Failing,
+            Some(GateReason::Releasing | GateReason::Congested | GateReason::RateLimit) | None => {
+                match self.health.get(&webhook) {
+                    Some(served) if served.health.failing_since.is_some() => WebhookState::Failing,
+                    Some(_) | None => WebhookState::Healthy,
+                }
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ async fn store_a_webhook(store: &Arc<dyn ConfigStore>, key: &SealingKey) {
         kind: Default::default(),
         payload_version: Default::default(),
         inactivity_minutes: None,
+        rate_limit: None,
         retry_schedule: Default::default(),
         timeout: Default::default(),
         secret: key.seal("a secret of ours", &Webhook::secret_context(id), &mut rand::rng()),

@@ -1,0 +1,71 @@
+//! The rate at which what stands behind a gate is sent: exact, since one owner sends all of it.
+//!
+//! A turn is taken at the last moment, when the request is about to be made: were it taken with the lease, requests that
+//! waited in the lane would go out together. So that no more are leased than have a turn soon, each lease holds a place.
+
+use std::sync::Arc;
+
+use fanfare_core::clock::Monotonic;
+use fanfare_core::rate_limit::{Pace, RateLimit};
+use parking_lot::Mutex;
+
+/// The pacing of one webhook's gate.
+#[derive(Debug)]
+pub(crate) struct Pacing {
+    rate: RateLimit,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    pace: Pace,
+    /// Places held by leases that have not taken their turn yet.
+    pending: u64,
+}
+
+impl Pacing {
+    /// By this rate, from now on.
+    pub(crate) fn new(rate: RateLimit, now: Monotonic) -> Arc<Self> {
+        Arc::new(Self { rate, state: Mutex::new(State { pace: rate.pace(now), pending: 0 }) })
+    }
+
+    /// The rate.
+    pub(crate) fn rate(&self) -> RateLimit {
+        self.rate
+    }
+
+    /// How many more may be leased, of which each has its turn until then.
+    pub(crate) fn room(&self, now: Monotonic, until: Monotonic) -> u64 {
+        let state = self.state.lock();
+        state.pace.room(now, until).saturating_sub(state.pending)
+    }
+
+    /// When the next may be sent.
+    pub(crate) fn earliest(&self, now: Monotonic) -> Monotonic {
+        self.state.lock().pace.earliest(now)
+    }
+
+    /// A place for one lease.
+    pub(crate) fn turn(self: &Arc<Self>) -> Turn {
+        self.state.lock().pending += 1;
+        Turn(Arc::clone(self))
+    }
+}
+
+/// A lease's place. Dropping it unused gives it up.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Pacing>);
+
+impl Turn {
+    /// Takes the turn: returns when the request may be made.
+    pub(crate) fn take(self, now: Monotonic) -> Monotonic {
+        self.0.state.lock().pace.take(now)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.pending = state.pending.saturating_sub(1);
+    }
+}
