@@ -13,7 +13,8 @@ use crate::samples::webhook;
 /// Short times, so that what a killed process held is taken over soon.
 const QUICK: [(&str, &str); 1] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s")];
 
-async fn connect(servers: &Servers) -> jetstream::Context {
+/// A producer's connection.
+pub(crate) async fn connect(servers: &Servers) -> jetstream::Context {
     jetstream::new(async_nats::connect(servers.nats.url()).await.unwrap())
 }
 
@@ -24,11 +25,12 @@ async fn publish(stream: &jetstream::Context, event_type: &str, body: &Value) {
 }
 
 /// The reasons for the rejections so far, by the published subject.
-async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, (String, Value)> {
+pub(crate) async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, (String, Value)> {
     let rejected = stream.get_stream("FANFARE_REJECTED").await.unwrap();
     let state = &rejected.cached_info().state;
     let mut found = BTreeMap::new();
-    for sequence in state.first_sequence..=state.last_sequence {
+    // A stream that never had a message begins at 0, where there is none.
+    for sequence in state.first_sequence.max(1)..=state.last_sequence {
         let message = rejected.get_raw_message(sequence).await.unwrap();
         let header = message.headers.get("Fanfare-Rejection").unwrap().as_str().replace("%", "\\x");
         let decoded = percent(&header);
