@@ -74,5 +74,7 @@ mod same_ids;
 mod samples;
 #[path = "blackbox/services.rs"]
 mod services;
+#[path = "blackbox/takeover.rs"]
+mod takeover;
 #[path = "blackbox/weather.rs"]
 mod weather;
