@@ -42,6 +42,8 @@ mod direct;
 mod due_together;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/floods.rs"]
+mod floods;
 #[path = "blackbox/high_water.rs"]
 mod high_water;
 #[path = "blackbox/hostile.rs"]
