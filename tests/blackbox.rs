@@ -42,6 +42,8 @@ mod direct;
 mod due_together;
 #[path = "blackbox/filters.rs"]
 mod filters;
+#[path = "blackbox/floods.rs"]
+mod floods;
 #[path = "blackbox/high_water.rs"]
 mod high_water;
 #[path = "blackbox/hostile.rs"]
@@ -74,5 +76,7 @@ mod same_ids;
 mod samples;
 #[path = "blackbox/services.rs"]
 mod services;
+#[path = "blackbox/takeover.rs"]
+mod takeover;
 #[path = "blackbox/weather.rs"]
 mod weather;

@@ -1,19 +1,21 @@
 //! Events published straight to NATS: what JetStream has acknowledged arrives, what is no event is rejected with the reason.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use async_nats::jetstream;
 use fanfare_testkit::{Engine, Fanfare, Received, Receiver, Reply, Servers};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::receivers::{node_beside_clients, python, root};
+use crate::receivers::{node_beside_clients, python, root, target};
 use crate::samples::webhook;
 
 /// Short times, so that what a killed process held is taken over soon.
 const QUICK: [(&str, &str); 1] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s")];
 
-async fn connect(servers: &Servers) -> jetstream::Context {
+/// A producer's connection.
+pub(crate) async fn connect(servers: &Servers) -> jetstream::Context {
     jetstream::new(async_nats::connect(servers.nats.url()).await.unwrap())
 }
 
@@ -24,11 +26,12 @@ async fn publish(stream: &jetstream::Context, event_type: &str, body: &Value) {
 }
 
 /// The reasons for the rejections so far, by the published subject.
-async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, (String, Value)> {
+pub(crate) async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, (String, Value)> {
     let rejected = stream.get_stream("FANFARE_REJECTED").await.unwrap();
     let state = &rejected.cached_info().state;
     let mut found = BTreeMap::new();
-    for sequence in state.first_sequence..=state.last_sequence {
+    // A stream that never had a message begins at 0, where there is none.
+    for sequence in state.first_sequence.max(1)..=state.last_sequence {
         let message = rejected.get_raw_message(sequence).await.unwrap();
         let header = message.headers.get("Fanfare-Rejection").unwrap().as_str().replace("%", "\\x");
         let decoded = percent(&header);
@@ -171,10 +174,45 @@ async fn the_node_sample_publishes() {
     sample_publishes(node_beside_clients("docs/publishers/node.mjs", "publish.mjs"), "order-1002-paid").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rust_sample_publishes() {
+    sample_publishes(Command::new(target().join("fanfare-publisher-example")), "order-1004-paid").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_go_sample_publishes() {
+    sample_publishes(Command::new(go_sample().await), "order-1003-paid").await;
+}
+
+/// Builds the Go sample with the client that Debian brings, else with one that Go fetches.
+async fn go_sample() -> PathBuf {
+    let dir = tempfile::tempdir().unwrap().keep();
+    std::fs::copy(root().join("docs/publishers/go/main.go"), dir.join("main.go")).unwrap();
+    let (packaged, binary) = (Path::new("/usr/share/gocode"), target().join("publish-go"));
+    let go = async |arguments: &[&str]| {
+        let mut go = Command::new("go");
+        go.args(arguments).current_dir(&dir).env("GOCACHE", target().join("go-cache"));
+        if packaged.join("src/github.com/nats-io/nats.go").exists() {
+            go.env("GO111MODULE", "off").env("GOPATH", packaged);
+        }
+        let output = go.output().await.unwrap();
+        assert!(output.status.success(), "go {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    if !packaged.join("src/github.com/nats-io/nats.go").exists() {
+        go(&["mod", "init", "publish"]).await;
+        go(&["get", "github.com/nats-io/nats.go@v1.22.1"]).await;
+    }
+    go(&["build", "-o", &binary.to_string_lossy(), "main.go"]).await;
+    std::fs::remove_dir_all(&dir).unwrap();
+    binary
+}
+
 #[test]
 fn the_docs_show_the_samples_of_publishing_as_they_are() {
     let docs = std::fs::read_to_string(root().join("docs/publish.md")).unwrap();
-    for (language, file) in [("python", "python.py"), ("js", "node.mjs")] {
+    for (language, file) in
+        [("python", "python.py"), ("js", "node.mjs"), ("go", "go/main.go"), ("rust", "rust/src/main.rs")]
+    {
         let sample = std::fs::read_to_string(root().join("docs/publishers").join(file)).unwrap();
         assert!(docs.contains(&format!("```{language}\n{sample}```")), "docs/publish.md does not show {file} as it is");
     }

@@ -1,4 +1,5 @@
-//! A webhook is subscribed from the moment in which its creation is answered, whichever processes are asked.
+//! A webhook is subscribed from the moment in which its creation is answered, in one process on the embedded engine, and on the
+//! distributed one whichever processes are asked.
 
 use std::collections::HashSet;
 
@@ -6,12 +7,23 @@ use fanfare_testkit::{Fanfare, Receiver, Reply, Servers};
 use serde_json::json;
 
 /// The least number of webhooks.
-const LEAST: usize = 100;
+const LEAST: usize = 1000;
 /// So many are enough for either fan-out to have got its share of the work.
 const MOST: usize = 5000;
 
 /// A short time, so that the fan-outs share the work soon.
 const QUICK: [(&str, &str); 1] = [("FANFARE_DISTRIBUTED_PARTITION_LEASE", "1s")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_used_at_once_through_one_process_misses_nothing() {
+    let fanfare = Fanfare::start(&[]).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    let mut rounds = Rounds::default();
+    while rounds.done < LEAST {
+        rounds.next(&fanfare, &fanfare, &receiver).await;
+    }
+    rounds.all_arrive(&receiver).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_used_at_once_through_other_processes_misses_nothing() {
@@ -24,24 +36,43 @@ async fn a_webhook_used_at_once_through_other_processes_misses_nothing() {
     }
     others.push(Fanfare::start_role("delivery", &servers, &QUICK).await);
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    let mut rounds = 0;
-    while rounds < LEAST || !both_have_worked(&others[..2]).await {
-        assert!(rounds < MOST, "one of the fan-outs has nothing to do");
-        let round = rounds;
+    let mut rounds = Rounds::default();
+    while rounds.done < LEAST || !both_have_worked(&others[..2]).await {
+        let round = rounds.done;
+        assert!(round < MOST, "one of the fan-outs has nothing to do");
         // Another pair each time, and another subject: another partition, and so either fan-out.
-        let (console, ingest) = (&consoles[round % 2], &ingests[round / 2 % 2]);
-        let event_type = format!("round.n{round}");
-        console.create_webhook(json!({"url": receiver.url(&format!("/{round}")), "events": [event_type]})).await;
-        ingest.publish(json!({"type": event_type, "subject": format!("s{round}"), "data": {}})).await;
-        rounds += 1;
+        rounds.next(&consoles[round % 2], &ingests[round / 2 % 2], &receiver).await;
     }
-    let all_there = |requests: &[fanfare_testkit::Received]| {
-        let paths: HashSet<_> = requests.iter().map(|request| request.path.clone()).collect();
-        (0..rounds).all(|round| paths.contains(&format!("/{round}")))
-    };
-    let requests = receiver.until("an event at each of the webhooks", all_there).await;
-    assert_eq!(requests.len(), rounds);
-    println!("{rounds} webhooks, each used at once");
+    rounds.all_arrive(&receiver).await;
+}
+
+/// Webhooks, each of a type of its own, of which one event is published as soon as the answer to its creation has been read.
+#[derive(Default)]
+struct Rounds {
+    done: usize,
+}
+
+impl Rounds {
+    async fn next(&mut self, console: &Fanfare, ingest: &Fanfare, receiver: &Receiver) {
+        let round = self.done;
+        let event_type = format!("round.n{round}");
+        let event = json!({"type": event_type, "subject": format!("s{round}"), "data": {}});
+        console.create_webhook(json!({"url": receiver.url(&format!("/{round}")), "events": [event_type]})).await;
+        ingest.publish(event).await;
+        self.done += 1;
+    }
+
+    async fn all_arrive(self, receiver: &Receiver) {
+        let all_there = |requests: &[fanfare_testkit::Received]| {
+            requests.len() >= self.done && {
+                let paths: HashSet<_> = requests.iter().map(|request| request.path.clone()).collect();
+                (0..self.done).all(|round| paths.contains(&format!("/{round}")))
+            }
+        };
+        let requests = receiver.until("an event at each of the webhooks", all_there).await;
+        assert_eq!(requests.len(), self.done);
+        println!("{} webhooks, each used at once", self.done);
+    }
 }
 
 async fn both_have_worked(fanouts: &[Fanfare]) -> bool {

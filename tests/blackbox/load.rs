@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::jetstream;
 use fanfare_testkit::process::API_KEY;
 use fanfare_testkit::{Fanfare, Received, Receiver};
 use serde_json::{Value, json};
@@ -13,9 +14,13 @@ use tokio::task::JoinSet;
 /// How long a test waits until enough was accepted, in seconds; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Publishers, each of which waits for an answer before its next event. What is not answered 202 was not accepted, and
-/// need not arrive.
+/// How long a producer waits for JetStream's acknowledgement.
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
+
+/// Publishers, each of which waits for an answer before its next event. What is neither answered 202 nor acknowledged by
+/// JetStream was not accepted, and need not arrive.
 pub(crate) struct Load {
+    add: Arc<watch::Sender<HashSet<String>>>,
     accepted: watch::Receiver<HashSet<String>>,
     stop: watch::Sender<bool>,
     publishers: JoinSet<()>,
@@ -48,7 +53,33 @@ impl Load {
                 }
             });
         }
-        Self { accepted, stop, publishers }
+        Self { add, accepted, stop, publishers }
+    }
+
+    /// So many more, each with a connection of its own straight to NATS; the ids of their events begin with `d`.
+    pub(crate) async fn also_straight_to_nats(mut self, url: &str, producers: usize, pause: Duration) -> Self {
+        for producer in 0..producers {
+            let mut stream = jetstream::new(async_nats::connect(url).await.unwrap());
+            stream.set_timeout(ACKNOWLEDGED);
+            let (add, stop) = (Arc::clone(&self.add), self.stop.subscribe());
+            self.publishers.spawn(async move {
+                let mut ticks = tokio::time::interval(pause);
+                for number in 0.. {
+                    if *stop.borrow() {
+                        return;
+                    }
+                    ticks.tick().await;
+                    let id = format!("d{producer}-{number}");
+                    let body = json!({"id": id, "data": {"id": id}}).to_string();
+                    if let Ok(kept) = stream.publish("fanfare.events.default.order.paid", body.into()).await
+                        && kept.await.is_ok()
+                    {
+                        add.send_if_modified(|accepted| accepted.insert(id));
+                    }
+                }
+            });
+        }
+        self
     }
 
     /// How many events have been accepted so far.

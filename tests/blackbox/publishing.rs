@@ -59,34 +59,51 @@ async fn one_a_batch_and_binary_mode_all_arrive_as_they_were_sent(engine: Engine
 }
 
 async fn an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused(engine: Engine) {
+    const IDS: usize = 10;
+    /// Events of so many contents are published under each id, each so many times, all at once.
+    const CONTENTS: usize = 3;
+    const TIMES: usize = 15;
     let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
     fanfare.create_webhook(webhook(&receiver.url("/"))).await;
-    let answers = futures(&fanfare, 50).await;
-    let accepted = answers.iter().filter(|(status, answer)| *status == 202 && answer["status"] == "accepted").count();
-    let duplicates =
-        answers.iter().filter(|(status, answer)| *status == 202 && answer["status"] == "duplicate").count();
-    assert_eq!((accepted, duplicates), (1, 49));
-    let mut other = order("same");
-    other["data"]["total"] = json!(13);
-    let (status, answer) = fanfare.call("POST", "/v1/events", Some(other)).await;
-    assert_eq!(status, 409, "{answer}");
-    receiver.received(1).await;
-    fanfare.eventually("/v1/deliveries", |_, list| list["data"][0]["status"] == "delivered").await;
-    assert_eq!(receiver.so_far().len(), 1);
-}
-
-async fn futures(fanfare: &Fanfare, count: usize) -> Vec<(u16, Value)> {
-    let mut calls = tokio::task::JoinSet::new();
-    for _ in 0..count {
-        let request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
-        let request = request.header("content-type", "application/json").body(order("same").to_string());
-        calls.spawn(async move {
-            let answer = request.send().await.unwrap();
-            (answer.status().as_u16(), serde_json::from_str(&answer.text().await.unwrap()).unwrap())
-        });
+    let content = |id: usize, content: usize| json!({"order": format!("same-{id}"), "total": content});
+    let mut kept = Vec::new();
+    for id in 0..IDS {
+        let mut calls = tokio::task::JoinSet::new();
+        for call in 0..CONTENTS * TIMES {
+            let event = json!({"id": format!("same-{id}"), "type": "order.paid", "data": content(id, call % CONTENTS)});
+            let request = fanfare.client().post(fanfare.url("/v1/events")).header("x-api-key", API_KEY);
+            let request = request.header("content-type", "application/json").body(event.to_string());
+            calls.spawn(async move {
+                let answer = request.send().await.unwrap();
+                let status = answer.status().as_u16();
+                let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+                (call % CONTENTS, status, said["status"].clone())
+            });
+        }
+        let answers = calls.join_all().await;
+        let accepted: Vec<_> =
+            answers.iter().filter(|(_, status, said)| *status == 202 && said == "accepted").collect();
+        assert_eq!(accepted.len(), 1, "{answers:?}");
+        let winner = accepted[0].0;
+        for (content, status, said) in &answers {
+            // A problem says its status again.
+            let refused = *status == 409 && *said == 409;
+            let taken = *status == 202 && (said == "accepted" || said == "duplicate");
+            assert!(if *content == winner { taken } else { refused }, "{content} of {winner}: {status} {said}");
+        }
+        kept.push(content(id, winner));
     }
-    calls.join_all().await
+    let requests = receiver.received(IDS).await;
+    fanfare
+        .eventually("/v1/deliveries?status=delivered&limit=100", |_, list| {
+            list["data"].as_array().is_some_and(|delivered| delivered.len() == IDS)
+        })
+        .await;
+    for kept in &kept {
+        assert!(requests.iter().any(|request| request.body == kept.to_string()), "{kept} did not arrive");
+    }
+    assert_eq!(receiver.so_far().len(), IDS);
 }
 
 async fn a_webhook_gets_the_first_event_published_after_it_was_created(engine: Engine) {

@@ -15,7 +15,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let binary = fanfare_testkit::process::binary();
     binary.parent().expect("the binary is in a directory").to_path_buf()
 }

@@ -91,7 +91,9 @@ async fn thirty_kills_of_services_and_servers_lose_nothing() {
     }
 
     let ingests = INGEST.map(|ingest| &members[ingest]);
-    let load = Load::start(&[ingests[0], ingests[1], ingests[0], ingests[1]], Duration::from_millis(20));
+    let pause = Duration::from_millis(20);
+    let load = Load::start(&[ingests[0], ingests[1], ingests[0], ingests[1]], pause);
+    let load = load.also_straight_to_nats(&servers.nats.url(), 3, pause).await;
     let mut random = Random::of_this_run();
     for _ in 0..KILLS {
         let pause = |random: &mut Random| tokio::time::Instant::now() + Duration::from_millis(20 + random.below(200));
@@ -118,6 +120,14 @@ async fn thirty_kills_of_services_and_servers_lose_nothing() {
     println!("seed {}", random.seed);
     let duplicates = all_taken(&well, &accepted, |_| true).await;
     all_taken(&shaky, &accepted, |request| !fails(request)).await;
-    assert!(accepted.len() > 50, "the load was too small to say anything: {} events", accepted.len());
-    println!("{KILLS} kills, {} events accepted, {duplicates} duplicates at the well receiver", accepted.len());
+    let straight = accepted.iter().filter(|id| id.starts_with('d')).count();
+    let over_http = accepted.len() - straight;
+    assert!(
+        over_http > 50 && straight > 50,
+        "the load was too small to say anything: {over_http} and {straight} events"
+    );
+    println!(
+        "{KILLS} kills, {over_http} events answered 202, {straight} acknowledged by JetStream, {duplicates} duplicates at the well \
+         receiver"
+    );
 }

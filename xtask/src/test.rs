@@ -9,7 +9,8 @@ use crate::{say, tools};
 /// When something the tests need cannot be had, or a test fails.
 pub(crate) fn test(filter: &[&str]) -> Result<(), String> {
     let tools = tools::ready()?;
-    run(cargo().args(["build", "--locked", "--package", "fanfare", "--package", "fanfare-receiver-example"]))?;
+    let samples = ["--package", "fanfare-receiver-example", "--package", "fanfare-publisher-example"];
+    run(cargo().args(["build", "--locked", "--package", "fanfare"]).args(samples))?;
     let binary = target().join("debug").join(format!("fanfare{}", std::env::consts::EXE_SUFFIX));
     let mut tests = cargo();
     // All targets but benches, which only measure; documentation tests come with it.

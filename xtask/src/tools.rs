@@ -32,6 +32,10 @@ pub(crate) fn ready() -> Result<Tools, String> {
     if !missing.is_empty() {
         install(&missing)?;
     }
+    // Elsewhere the test lets Go fetch it.
+    if is_debian_root() && !GO_NATS.is_met() {
+        install(&[GO_NATS])?;
+    }
     node_clients()?;
     let redis = PathBuf::from(servers::REDIS.program);
     Ok(Tools { python: python_clients()?, nats: servers::nats()?, redis })
@@ -67,6 +71,14 @@ const NEEDS: &[Need] = &[
     Need { program: "go", version: &["version"], least: (1, 19), packages: &["golang-go"] },
     servers::REDIS,
 ];
+
+/// Go's client for NATS, which Debian has as a package.
+const GO_NATS: Need = Need {
+    program: "dpkg-query",
+    version: &["--show", "--showformat=${Version}", "golang-github-nats-io-go-nats-dev"],
+    least: (1, 13),
+    packages: &["golang-github-nats-io-go-nats-dev"],
+};
 
 impl Need {
     fn is_met(&self) -> bool {

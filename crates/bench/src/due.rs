@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::Failure;
 use crate::options::Options;
-use crate::process::{Fanfare, now};
+use crate::process::{Fanfare, Quota, now};
 use crate::receiver::number;
 use crate::sender;
 
@@ -64,7 +64,7 @@ struct Seen {
 pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let events = (options.deliveries / WEBHOOKS).max(1);
     let deliveries = events * WEBHOOKS;
-    let fanfare = Fanfare::start(options.engine).await?;
+    let fanfare = Fanfare::start(options.engine, Quota::Open).await?;
     let begins = now() + (5 + deliveries as u64 / FIRST_ATTEMPTS) * SECOND;
     let seen = start(begins, deliveries).await?;
     for webhook in 0..WEBHOOKS {

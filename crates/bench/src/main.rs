@@ -1,12 +1,14 @@
 //! Measures Fanfare on loopback and prints a table with a verdict: deliveries per second in a closed loop, to one webhook
 //! and to five; latency from acceptance to receipt at a steady rate; processor time for each delivery; peak memory. Beside
-//! it, in the same run, what its HTTP client alone does against the same receiver. Or, as a scenario of its own, how late
-//! deliveries are that fall due together.
+//! it, in the same run, what its HTTP client alone does against the same receiver. Or, as scenarios of their own, how late
+//! deliveries are that fall due together, and what a healthy project feels of a hostile one.
 //!
 //! Sender, receiver and Fanfare share the machine's cores. Everything is bounded by the options, and stops by itself.
 
 mod alone;
+mod direct;
 mod due;
+mod hostile;
 mod options;
 mod process;
 mod receiver;
@@ -46,6 +48,7 @@ async fn measure(options: &Options) -> Result<(), Failure> {
     match options.scenario {
         Scenario::Pipeline => report::print(options, &scenario::all(options).await?),
         Scenario::Due => report::print_due(options, &due::run(options).await?),
+        Scenario::Hostile => report::print_hostile(options, &hostile::run(options).await?),
     }
     Ok(())
 }

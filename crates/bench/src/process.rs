@@ -13,6 +13,17 @@ use crate::options::Engine;
 
 /// The key that the bench publishes with.
 pub(crate) const API_KEY: &str = "bench-key-0123456789";
+/// The operator's key.
+const ADMIN_KEY: &str = "bench-admin-key-0123456789";
+
+/// What each project may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quota {
+    /// Whatever the machine takes.
+    Open,
+    /// What Fanfare's defaults say.
+    Default,
+}
 
 /// Microseconds since the first call, at least 1.
 #[allow(clippy::disallowed_methods, reason = "a bench measures with the system's clock")]
@@ -29,6 +40,11 @@ pub(crate) struct Fanfare {
     /// Where events go.
     pub(crate) api: SocketAddr,
     manage: SocketAddr,
+    /// Where NATS listens, on the distributed engine.
+    pub(crate) nats: Option<SocketAddr>,
+    /// Where ingest tells its metrics.
+    ingest_admin: Option<SocketAddr>,
+    quota: Quota,
     client: reqwest::Client,
     dir: TempDir,
 }
@@ -47,10 +63,19 @@ impl Drop for Member {
 
 impl Fanfare {
     /// Starts what the engine needs on a fresh directory and waits until all of it is ready.
-    pub(crate) async fn start(engine: Engine) -> Result<Self, Failure> {
+    pub(crate) async fn start(engine: Engine, quota: Quota) -> Result<Self, Failure> {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let dir = tempfile::tempdir()?;
-        let mut started = Self { members: Vec::new(), api: free_address()?, manage: free_address()?, client, dir };
+        let mut started = Self {
+            members: Vec::new(),
+            api: free_address()?,
+            manage: free_address()?,
+            nats: None,
+            ingest_admin: None,
+            quota,
+            client,
+            dir,
+        };
         match engine {
             Engine::Embedded => {
                 started.manage = started.api;
@@ -58,6 +83,7 @@ impl Fanfare {
             }
             Engine::Distributed => {
                 let (nats, redis) = started.servers()?;
+                started.nats = Some(nats);
                 let environment = [
                     ("FANFARE_DISTRIBUTED_NATS_URLS", format!("nats://{nats}")),
                     ("FANFARE_DISTRIBUTED_REDIS_URL", format!("redis://{redis}")),
@@ -101,7 +127,12 @@ impl Fanfare {
         let binary =
             std::env::var_os("FANFARE_BIN").ok_or("FANFARE_BIN does not name the binary; use cargo xtask bench")?;
         let admin = free_address()?;
-        let child = Command::new(binary)
+        let mut command = Command::new(binary);
+        if self.quota == Quota::Open {
+            // The closed loop is to be held back by the machine, not by the quota.
+            command.env("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000").env("FANFARE_INGEST_BURST", "1000000");
+        }
+        let child = command
             .arg(role)
             // Only options may begin so; an unknown one is refused.
             .env_remove("FANFARE_BIN")
@@ -112,14 +143,15 @@ impl Fanfare {
             .env("FANFARE_DATA_DIR", self.dir.path().join("data"))
             .env("FANFARE_API_KEY", API_KEY)
             .env("FANFARE_EGRESS_ALLOW", "127.0.0.0/8")
+            .env("FANFARE_ADMIN_KEY", ADMIN_KEY)
             .env("FANFARE_LOG", "warn")
-            // The closed loop is to be held back by the machine, not by the quota.
-            .env("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000")
-            .env("FANFARE_INGEST_BURST", "1000000")
             .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .spawn()?;
         self.members.push(Member(child, role));
+        if matches!(role, "ingest" | "serve") {
+            self.ingest_admin = Some(admin);
+        }
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         for _ in 0..1500 {
             ticks.tick().await;
@@ -138,14 +170,37 @@ impl Fanfare {
 
     /// Creates a webhook for every event type.
     pub(crate) async fn create_webhook(&self, url: &str) -> Result<(), Failure> {
-        let body: Value = json!({"url": url, "events": ["**"]});
-        let request = self.client.post(format!("http://{}/v1/webhooks", self.manage));
-        let request = request.header("x-api-key", API_KEY).header("content-type", "application/json");
+        self.create(API_KEY, "/v1/webhooks", &json!({"url": url, "events": ["**"]})).await.map(drop)
+    }
+
+    /// Makes a project of its own quotas, with a webhook for every event type.
+    pub(crate) async fn create_project(&self, id: &str, events_per_second: u32, url: &str) -> Result<(), Failure> {
+        let quotas = json!({"events_per_second": events_per_second, "burst": events_per_second.max(500)});
+        let project = json!({"id": id, "egress_allow": ["127.0.0.0/8"], "quotas": quotas});
+        self.create(ADMIN_KEY, "/v1/projects", &project).await?;
+        let key = json!({"name": "bench", "scopes": ["publish", "manage"]});
+        let key = self.create(ADMIN_KEY, &format!("/v1/api-keys?project={id}"), &key).await?;
+        let key = key["key"].as_str().ok_or("the answer has no key")?;
+        self.create(key, "/v1/webhooks", &json!({"url": url, "events": ["**"]})).await.map(drop)
+    }
+
+    async fn create(&self, key: &str, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.client.post(format!("http://{}{path}", self.manage));
+        let request = request.header("x-api-key", key).header("content-type", "application/json");
         let answer = request.body(body.to_string()).send().await?;
-        if answer.status().as_u16() == 201 {
-            return Ok(());
+        let (status, text) = (answer.status(), answer.text().await?);
+        if status.as_u16() == 201 {
+            return Ok(serde_json::from_str(&text)?);
         }
-        Err(format!("the webhook was not created: {} {}", answer.status(), answer.text().await?).into())
+        Err(format!("{path} was answered {status}: {text}").into())
+    }
+
+    /// One series of ingest's metrics.
+    pub(crate) async fn ingest_metric(&self, series: &str) -> Result<f64, Failure> {
+        let admin = self.ingest_admin.ok_or("there is no ingest")?;
+        let metrics = self.client.get(format!("http://{admin}/metrics")).send().await?.text().await?;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.ok_or_else(|| format!("ingest has no series {series}"))?.parse()?)
     }
 
     /// Processor time that all processes together have used so far.

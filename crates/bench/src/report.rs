@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
 
 use crate::due::Due;
+use crate::hostile::{HEALTHY, HOSTILE_QUOTA, Hostile, Phase};
 use crate::options::{Engine, Options};
 use crate::scenario::{Results, Throughput};
 
@@ -60,6 +61,7 @@ pub(crate) fn print_due(options: &Options, due: &Due) {
         "{:?} engine: {} deliveries due within a minute, at the second that the receiver named",
         options.engine, due.deliveries
     );
+    println!("load average while it ran: {}", load());
     println!("{:<28} {:>10} {:>10} {:>10}", "", "p50", "p99", "most");
     let [middle, high, most] = due.late.map(millis);
     println!("{:<28} {middle:>10} {high:>10} {most:>10}", "late by");
@@ -71,6 +73,52 @@ pub(crate) fn print_due(options: &Options, due: &Due) {
     println!("{:<28} {:>10}", "peak memory, all processes", mib(due.peak_memory));
     println!("\nverdicts");
     verdict("p99 late", due.late[1] < 2_000_000, "under 2 s");
+}
+
+/// Prints what a healthy project felt of a hostile one.
+pub(crate) fn print_hostile(options: &Options, hostile: &Hostile) {
+    println!(
+        "a healthy project with {HEALTHY} events/s over HTTP and {HEALTHY} straight to NATS, {} s each phase; beside it another one \
+         with {} messages/s straight to NATS",
+        options.duration.as_secs(),
+        options.flood
+    );
+    println!("load average while it ran: {}\n", load());
+    println!(
+        "{:<34} {:>18} {:>18} {:>9} {:>9} {:>9} {:>6}",
+        "from acceptance to receipt", "HTTP p50, p99", "NATS p50, p99", "flood", "rejected", "waiting", "cores"
+    );
+    let row = |name: &str, phase: &Phase| {
+        let times = |(middle, high): (u64, u64)| format!("{} {}", millis(middle), millis(high));
+        println!(
+            "{name:<34} {:>18} {:>18} {:>9} {:>9} {:>9} {:>6.2}",
+            times(phase.over_http),
+            times(phase.straight),
+            phase.flood,
+            phase.rejected,
+            phase.waiting,
+            phase.cores
+        );
+    };
+    row("alone, before", &hostile.before);
+    row("beside what is no event", &hostile.invalid);
+    row(&format!("beside events, {HOSTILE_QUOTA}/s of them allowed"), &hostile.over_quota);
+    row("alone, after", &hostile.after);
+
+    println!("\nverdicts");
+    for (way, of) in [("HTTP", (|phase| phase.over_http.1) as fn(&Phase) -> u64), ("NATS", |phase| phase.straight.1)] {
+        let alone = u64::midpoint(of(&hostile.before), of(&hostile.after));
+        let most = alone * 12 / 10 + 10_000;
+        for (name, phase) in [("no events", &hostile.invalid), ("too many events", &hostile.over_quota)] {
+            verdict(&format!("p99 over {way} beside {name}"), of(phase) <= most, &format!("at most {}", millis(most)));
+        }
+    }
+}
+
+/// What else the machine does, as Linux counts it.
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().take(2).collect::<Vec<_>>().join(", ")
 }
 
 fn row(scenario: &Throughput) {

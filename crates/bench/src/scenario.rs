@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Failure;
 use crate::alone;
 use crate::options::Options;
-use crate::process::{Fanfare, now};
+use crate::process::{Fanfare, Quota, now};
 use crate::receiver::Receiver;
 use crate::sender::{self, Published};
 
@@ -89,7 +89,7 @@ async fn latency(options: &Options, receiver: &Receiver) -> Result<Latency, Fail
 }
 
 async fn prepared(options: &Options, receiver: &Receiver, webhooks: u64) -> Result<Fanfare, Failure> {
-    let fanfare = Fanfare::start(options.engine).await?;
+    let fanfare = Fanfare::start(options.engine, Quota::Open).await?;
     for number in 0..webhooks {
         fanfare.create_webhook(&format!("http://{}/{number}", receiver.address)).await?;
     }
@@ -104,10 +104,12 @@ async fn drained(receiver: &Receiver, deliveries: u64) -> Result<(), Failure> {
 /// The 50th and 99th percentile of the time from a moment of the sender's to the receipt. Sender and receiver share a
 /// process, so that their clocks are one.
 fn percentiles(receiver: &Receiver, sent: &[Published], from: impl Fn(&Published) -> u64) -> (u64, u64) {
-    let mut times: Vec<u64> = sent
-        .iter()
-        .filter_map(|published| Some(receiver.arrival(published.number)?.saturating_sub(from(published))))
-        .collect();
+    let arrival = |published: &Published| Some(receiver.arrival(published.number)?.saturating_sub(from(published)));
+    middle_and_high(sent.iter().filter_map(arrival).collect())
+}
+
+/// The 50th and 99th percentile.
+pub(crate) fn middle_and_high(mut times: Vec<u64>) -> (u64, u64) {
     times.sort_unstable();
     let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied();
     (at(50).unwrap_or_default(), at(99).unwrap_or_default())

@@ -33,8 +33,8 @@ pub struct DistributedConfig {
     /// How long events that have been fanned out are kept for retries and replays. Default 30d.
     pub event_retention: Span,
     /// How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full store would
-    /// keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, journal and quarantine
-    /// it comes to four fifths of the server's store.
+    /// keep schedules from firing. Default 8589934592 (8 GiB), twice what events may have; 0 for no bound. A fifth of the
+    /// server's store is to stay free beside this and the other bounds: with the defaults it needs 19 GiB.
     pub delivery_high_water_bytes: u64,
     /// How many bytes the journal may have; the oldest entries go first. Default 2147483648 (2 GiB); 0 for no bound.
     pub journal_max_bytes: u64,
@@ -96,7 +96,7 @@ impl Default for DistributedConfig {
             duplicate_window: Span::from_secs(10 * 60),
             event_max_bytes: 4 * 1024 * 1024 * 1024,
             event_retention: Span::from_secs(30 * 24 * 60 * 60),
-            delivery_high_water_bytes: 0,
+            delivery_high_water_bytes: 8 * 1024 * 1024 * 1024,
             journal_max_bytes: 2 * 1024 * 1024 * 1024,
             journal_retention: Span::from_secs(7 * 24 * 60 * 60),
             intake_max_bytes: 512 * 1024 * 1024,

@@ -252,10 +252,10 @@ pub(crate) fn timestamp(doing: &'static str, time: async_nats::datetime::DateTim
     i64::try_from(millis).map(Timestamp::from_millis).map_err(|error| corrupt(doing, error))
 }
 
-/// A message as direct reads answer it: what is known of its place is in headers.
+/// A message as direct reads answer it: what is known of its place is in headers, which the server puts after the message's own.
 fn direct(doing: &'static str, answer: async_nats::Message) -> StoreResult<Stored> {
     let headers = answer.headers.unwrap_or_default();
-    let text = |name: &'static str| headers.get(name).map(|value| value.as_str().to_owned());
+    let text = |name: &'static str| headers.get_last(name).map(|value| value.as_str().to_owned());
     let number = |name: &'static str| text(name).and_then(|text| text.parse().ok());
     let missing = || corrupt(doing, "a message without its place");
     Ok(Stored {

@@ -2,7 +2,9 @@
 //!
 //! Crash order, for each batch: 1. the pushes with their journal entries are durable; 2. the position passes them. A
 //! crash between the two has the batch read again, marked as redelivered; its deliveries are the same ones, and those that
-//! have ended or moved meanwhile are skipped. The position is advanced at intervals rather than after every batch, since
+//! have ended or moved meanwhile are skipped, or recognised by the queue where nobody can say which they are: it knows each
+//! delivery's first push by its message id or its row for longer than a partition takes to find its next holder. What is
+//! older, and was delivered before, may then be sent again, as while claims are not answered (promise 3). The position is advanced at intervals rather than after every batch, since
 //! each advance is a commit of its own and what it saves is only work after a crash.
 
 use std::future::Future;
@@ -117,14 +119,16 @@ impl Consumer {
         let most = self.fanout.config.push_deliveries;
         let mut pushes: Vec<Push> = Vec::new();
         let mut entries: Vec<JournalEntry> = Vec::new();
+        let mut answered = true;
         for logged in events {
             let redelivered = logged.redelivered;
             let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event);
             debug_assert!(at_revision >= revision, "the registry does not go back");
             let mut event = matched(logged, at_revision, &webhooks, |webhook| self.fanout.registry.gate(webhook));
             let result = if event.pushes.is_empty() { "unmatched" } else { "matched" };
-            if redelivered {
-                self.skip_known(&mut event).await?;
+            // Who does not answer for one event is not asked for the rest: each question may take its whole bound.
+            if redelivered && answered {
+                answered = self.skip_known(&mut event).await?;
             }
             for (part, entry) in event.into_parts(most, self.clock.now()) {
                 if pushes.len() + part.len() > most {
@@ -149,13 +153,18 @@ impl Consumer {
         }
     }
 
-    /// Leaves out deliveries of a redelivered event that have ended or moved since the first time.
-    async fn skip_known(&self, event: &mut Matched) -> Result<(), Interrupted> {
+    /// Leaves out deliveries of a redelivered event that have ended or moved since the first time. Without an answer, which is
+    /// false, it leaves all in; see the [module](self) for why that may be.
+    async fn skip_known(&self, event: &mut Matched) -> Result<bool, Interrupted> {
         let ids: Vec<_> = event.pushes.iter().map(|push| push.delivery.header.id).collect();
-        let ask = || self.fanout.dedup.standing(&ids);
-        let Some(standings) = persist(&*self.clock, &self.shutdown, "ask which deliveries are known", ask).await?
-        else {
-            return Err(Interrupted::Stopping);
+        let standings = match self.fanout.dedup.standing(&ids).await {
+            Ok(standings) => standings,
+            Err(error) if error.is_retryable() => {
+                let error = report(&error);
+                tracing::warn!(%error, "events are fanned out again without asking which deliveries are known");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
         };
         let mut standings = standings.into_iter();
         event.pushes.retain(|_| match standings.next() {
@@ -163,7 +172,7 @@ impl Consumer {
             Some(Standing::Live(hop)) => hop == Hop::default(),
             Some(Standing::Unknown) | None => true,
         });
-        Ok(())
+        Ok(true)
     }
 
     async fn push(&self, pushes: Vec<Push>, entries: Vec<JournalEntry>) -> Result<(), Interrupted> {

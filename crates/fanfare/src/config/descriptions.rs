@@ -422,8 +422,9 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "distributed.delivery_high_water_bytes",
         "How many bytes of deliveries, gated ones included, there may be; pushes are refused beyond, since a full \
-         store would keep schedules from firing. Default 0: no bound. Choose it so that with the bounds of events, \
-         journal and quarantine it comes to four fifths of the server's store.",
+         store would keep schedules from firing. Default 8589934592 (8 GiB), twice what events may have; 0 for no \
+         bound. A fifth of the server's store is to stay free beside this and the other bounds: with the defaults it \
+         needs 19 GiB.",
     ),
     (
         "distributed.journal_max_bytes",

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on is to fail")]
 
+mod away;
 mod lagging;
 mod matching;
 mod pressure;

@@ -1,15 +1,18 @@
 //! Positions, and what is done again after a crash.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::clock::Clock as _;
 use fanfare_core::delivery::{Delivery, DeliveryHeader, DueReason, Next, Place};
 use fanfare_core::ids::{DeliveryId, Hop, Run, WebhookId};
+use fanfare_core::ports::Dedup;
 use fanfare_core::ports::delivery_queue::{DeliveryQueue as _, Push};
 use fanfare_core::ports::event_log::EventLog as _;
 use fanfare_fanout::FanoutConfig;
 use fanfare_runtime::Span;
 
+use super::away::Away;
 use super::rig::{PATIENCE, Rig};
 
 /// What fan-out pushes of an event.
@@ -69,6 +72,32 @@ async fn what_has_ended_or_moved_is_not_pushed_again_when_an_event_is_redelivere
     assert_eq!(leased, expected);
     let depth = rig.engine.depth().await.unwrap();
     assert_eq!((depth.ready, depth.due_retry), (0, 1));
+}
+
+#[tokio::test]
+async fn redelivered_events_go_on_while_nobody_says_what_is_known() {
+    let rig = Rig::new().await;
+    let [done, missing] = [rig.webhook().await, rig.webhook().await];
+    rig.publish_many(3).await;
+    {
+        // An earlier fan-out read them, pushed one delivery of the first, which was made, and died.
+        let mut share = rig.engine.consume().await.unwrap();
+        let events = share.next().await.unwrap().next(10).await.unwrap();
+        assert_eq!(events.len(), 3);
+        let first = push(&rig, done, events[0].event.header.id.as_str());
+        assert_eq!(rig.engine.push(vec![first], Vec::new()).await.unwrap(), 1);
+    }
+    rig.deliver(&rig.lease(1).await[0]).await;
+
+    let away = Arc::new(Away::default());
+    rig.start_asking(Arc::clone(&away) as Arc<dyn Dedup>, FanoutConfig::default());
+    rig.fanned_out().await.next(3).await;
+    rig.until("the pushes to be counted", async || rig.metrics.fanout_deliveries.get() > 0).await;
+    assert_eq!(rig.metrics.fanout_deliveries.get(), 5, "the one that was made is recognised by the queue");
+    let leased = rig.lease(5).await;
+    assert_eq!(leased.iter().filter(|lease| lease.delivery.header.webhook == missing).count(), 3);
+    assert_eq!(rig.engine.depth().await.unwrap().ready, 0);
+    assert_eq!(away.asked(), 1, "who does not answer is not asked for each event");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use fanfare_core::delivery::{End, Next, Settlement};
 use fanfare_core::event::{ContentHash, Event, EventHeader, EventType};
 use fanfare_core::ids::{EventId, ProjectId, WebhookId};
 use fanfare_core::journal::{FannedOut, JournalEntry};
+use fanfare_core::ports::Dedup;
 use fanfare_core::ports::config_store::{Changed, ConfigStore, Expected, Record};
 use fanfare_core::ports::delivery_queue::{DeliveryQueue as _, Lease, Settling};
 use fanfare_core::ports::event_log::{Appended, EventLog};
@@ -78,11 +79,16 @@ impl Rig {
 
     /// Starts fan-out; the group stops it.
     pub(crate) fn start(&self, config: FanoutConfig) -> Tasks {
+        self.start_asking(Arc::new(self.engine.clone()), config)
+    }
+
+    /// The same, where this says what is known of deliveries.
+    pub(crate) fn start_asking(&self, dedup: Arc<dyn Dedup>, config: FanoutConfig) -> Tasks {
         let tasks = self.failures.group();
         let fanout = Fanout {
             log: Arc::new(self.engine.clone()),
             queue: Arc::new(self.engine.clone()),
-            dedup: Arc::new(self.engine.clone()),
+            dedup,
             store: Arc::clone(&self.store) as Arc<dyn ConfigStore>,
             registry: Arc::clone(&self.registry),
             config,
