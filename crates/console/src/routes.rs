@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::api::Api;
 use crate::kapso::{deliveries as kapso_deliveries, webhooks as kapso};
-use crate::webhooks::{activate, create, delete, read, rotate, secret, test, update};
+use crate::webhooks::{activate, create, delete, health, read, rotate, secret, test, update};
 use crate::{api_keys, deliveries, event_types, events, filters, projects, retry};
 
 const READ: Access = Access::Key(Scope::Read);
@@ -39,6 +39,7 @@ pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
         Route::new(del.clone(), "/v1/webhooks/{id}", MANAGE, delete::delete),
         Route::new(post.clone(), "/v1/webhooks/{id}/test", MANAGE, test::test),
         Route::new(post.clone(), "/v1/webhooks/{id}/activate", MANAGE, activate::activate),
+        Route::new(get.clone(), "/v1/webhooks/{id}/health", READ, health::health),
         Route::new(get.clone(), "/v1/webhooks/{id}/secret", MANAGE, secret::secret),
         Route::new(post.clone(), "/v1/webhooks/{id}/rotate-secret", MANAGE, rotate::rotate),
         Route::new(post.clone(), "/v1/filters/preview", READ, filters::preview),

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod fields;
 pub(crate) mod headers;
+pub(crate) mod health;
 pub(crate) mod read;
 pub(crate) mod rotate;
 pub(crate) mod rules;

@@ -3,37 +3,63 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use fanfare_core::api_key::Scope;
 use fanfare_core::health::{Gate, Health};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::journal::{HealthChanged, JournalEntry};
 use fanfare_core::ports::config_store::{Changed, Expected, Record};
+use fanfare_core::rate_limit::RateLimit;
 use fanfare_core::webhook::Webhook;
 use fanfare_http::Problem;
 use http::HeaderMap;
+use serde_json::Value;
 
 use super::fields::WebhookFields;
 use super::rules::Surface;
 use super::view::WebhookView;
 use super::{stored, update};
 use crate::api::{Api, contended};
-use crate::input::Given;
+use crate::input::body::{member, take};
+use crate::input::{Given, Object, Wrong};
 
-/// Activates a webhook, whoever or whatever paused it; one that is active already stays as it is.
+/// Activates a webhook, whoever or whatever paused it; one that is active already stays as it is. What waits is delivered in
+/// order, at most `release_rate` a second if the request says so.
 ///
 /// # Errors
-/// 401, 403, 404, 503.
+/// 400 with every wrong field, 401, 403, 404, 413, 503.
 pub(crate) async fn activate(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
     Path(id): Path<String>,
+    body: Body,
 ) -> Result<Json<WebhookView>, Problem> {
     let caller = api.caller(&headers, Scope::Manage).await?;
     let id = api.webhook(caller.project(), &id).await?.webhook.id;
     let mut fields = WebhookFields::none();
     fields.active = Given::Value(true);
+    fields.release_rate = read(&Object::read_optional(&headers, body, api.console.config.max_body_bytes).await?)?;
     Ok(Json(update::change(&api, &caller, id, &fields, Surface::Own).await?))
+}
+
+fn read(object: &Object) -> Result<Option<u32>, Problem> {
+    let (mut rate, mut wrong) = (Given::Absent, Wrong::new());
+    for (name, value) in object.fields() {
+        let at = member("$", name);
+        match name {
+            "release_rate" => rate = take(value, &at, &mut wrong, release_rate),
+            name => wrong.unknown(at, name, &["release_rate"]),
+        }
+    }
+    wrong.refuse()?;
+    Ok(rate.merged_option(&None))
+}
+
+fn release_rate(value: &Value) -> Result<u32, String> {
+    let rate = value.as_u64().and_then(|rate| u32::try_from(rate).ok());
+    let rate = rate.filter(|rate| (1..=RateLimit::MOST_COUNT).contains(rate));
+    rate.ok_or_else(|| format!("must be a whole number of deliveries a second from 1 to {}", RateLimit::MOST_COUNT))
 }
 
 /// Makes the gate a releasing one, if the webhook is paused: by its gate, or by being inactive without one.
@@ -43,7 +69,7 @@ pub(crate) async fn activate(
 ///
 /// # Errors
 /// 503 when the store does not answer, or others change the record all the time.
-pub(crate) async fn release(api: &Api, webhook: &Webhook) -> Result<(), Problem> {
+pub(crate) async fn release(api: &Api, webhook: &Webhook, rate: Option<u32>) -> Result<(), Problem> {
     let store = &*api.console.store;
     for _ in 0..stored::TRIES {
         let found = stored::health(store, webhook.id).await.map_err(|error| Problem::unavailable(&error))?;
@@ -56,7 +82,7 @@ pub(crate) async fn release(api: &Api, webhook: &Webhook) -> Result<(), Problem>
             Some(Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None if webhook.active => return Ok(()),
             Some(Gate::Paused { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {}
         }
-        health.gate = Some(Gate::Releasing { since: api.clock.now(), rate: None });
+        health.gate = Some(Gate::Releasing { since: api.clock.now(), rate });
         health.failing_since = None;
         match store.put(Record::Health(health), expected).await.map_err(|error| Problem::unavailable(&error))? {
             Changed::Done(_) => return Ok(()),

@@ -96,6 +96,8 @@ pub(crate) struct WebhookFields {
     pub(crate) inactivity_minutes: Given<InactivityMinutes>,
     /// Its signing secret.
     pub(crate) secret: Given<Secret>,
+    /// How many a second are released at most where this activates it; not a field of the webhook.
+    pub(crate) release_rate: Option<u32>,
 }
 
 impl WebhookFields {
@@ -116,6 +118,7 @@ impl WebhookFields {
             rate_limit: Given::Absent,
             inactivity_minutes: Given::Absent,
             secret: Given::Absent,
+            release_rate: None,
         }
     }
 

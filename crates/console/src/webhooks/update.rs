@@ -86,7 +86,7 @@ pub(crate) async fn change(
         }
         let before = read::known(api, &current);
         if activates {
-            activate::release(api, &current).await?;
+            activate::release(api, &current, fields.release_rate).await?;
         }
         if changed != current {
             let put = store.put(Record::Webhook(changed.clone()), Expected::At(revision)).await;

@@ -98,3 +98,25 @@ async fn deactivating_again_while_it_releases_pauses_it() {
     assert_eq!((&answer.body["state"], &answer.body["paused_reason"]), (&json!("paused"), &json!("owner")));
     assert_eq!(world.get(&path).await.body["state"], "paused");
 }
+
+#[tokio::test]
+async fn a_release_may_have_a_rate_and_a_wrong_one_is_named() {
+    let world = World::new().await;
+    let (id, path) = deactivated(&world).await;
+    for (body, says) in [
+        (json!({"release_rate": 0}), "from 1 to 10000"),
+        (json!({"release_rate": "5"}), "from 1 to 10000"),
+        (json!({"rate": 5}), "release_rate"),
+    ] {
+        let answer = world.call("POST", &format!("{path}/activate"), Some(body.clone())).await;
+        assert_eq!(answer.status, 400, "{body}");
+        assert!(answer.body.to_string().contains(says), "{body}: {}", answer.body);
+    }
+    assert_eq!(world.get(&path).await.body["state"], "paused");
+    let answer = world.call("POST", &format!("{path}/activate"), Some(json!({"release_rate": 5}))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let gate = world.health(id).await.and_then(|health| health.gate);
+    assert!(matches!(gate, Some(Gate::Releasing { rate: Some(5), .. })), "{gate:?}");
+    let shown = world.get(&format!("{path}/health")).await.body;
+    assert_eq!((&shown["gate"]["reason"], &shown["gate"]["release_rate"]), (&json!("releasing"), &json!(5)));
+}

@@ -65,6 +65,7 @@ async fn a_webhook_is_made_as_its_owner_says_and_shows_its_secret_once() {
         "payload_version": "v2",
         "retry_schedule": [1, 60],
         "timeout_seconds": 30,
+        "rate_limit": null,
         "inactivity_minutes": null,
         "secret_last4": &secret[secret.len() - 4..],
         "previous_secret_until": null,

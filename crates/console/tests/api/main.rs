@@ -11,6 +11,7 @@ mod deliveries;
 mod event_types;
 mod events;
 mod filters;
+mod health;
 mod kapso;
 mod key_uses;
 mod meta;

@@ -43,7 +43,7 @@ const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/w
 const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
 /// Every route, those that delete last: they are called, too.
-const ROUTES: [(&str, &str, Access, Of); 42] = [
+const ROUTES: [(&str, &str, Access, Of); 43] = [
     ("POST", "/v1/events", PUBLISH, Of::None),
     ("GET", "/v1/webhooks", READ, Of::None),
     ("POST", "/v1/webhooks", MANAGE, Of::None),
@@ -51,6 +51,7 @@ const ROUTES: [(&str, &str, Access, Of); 42] = [
     ("PATCH", "/v1/webhooks/{id}", MANAGE, Of::Webhook),
     ("POST", "/v1/webhooks/{id}/test", MANAGE, Of::Webhook),
     ("POST", "/v1/webhooks/{id}/activate", MANAGE, Of::Webhook),
+    ("GET", "/v1/webhooks/{id}/health", READ, Of::Webhook),
     ("GET", "/v1/webhooks/{id}/secret", MANAGE, Of::Webhook),
     ("POST", "/v1/webhooks/{id}/rotate-secret", MANAGE, Of::Webhook),
     ("POST", "/v1/filters/preview", READ, Of::None),
