@@ -7,8 +7,8 @@ use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::Lease;
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
-use fanfare_egress::Egress;
-use fanfare_runtime::{Registry, Shutdown, Tasks};
+use fanfare_egress::Post;
+use fanfare_runtime::{Chance, Registry, Shutdown, Tasks};
 use fanfare_telemetry::Metrics;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -45,7 +45,8 @@ pub(crate) struct Context {
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) egress: Egress,
+    pub(crate) egress: Arc<dyn Post>,
+    pub(crate) chance: Chance,
     pub(crate) config: DeliveryConfig,
     pub(crate) clock: Time,
     pub(crate) metrics: Metrics,
@@ -96,6 +97,7 @@ impl Context {
             journal: delivery.journal,
             registry: delivery.registry,
             egress: delivery.egress,
+            chance: delivery.chance,
             config,
             clock: Time(clock),
             metrics,

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
-use fanfare_egress::Egress;
-use fanfare_runtime::{Registry, Tasks};
+use fanfare_egress::Post;
+use fanfare_runtime::{Chance, Registry, Tasks};
 use fanfare_telemetry::Metrics;
 
 pub use config::{DedupOnUnavailable, DeliveryConfig};
@@ -44,7 +44,9 @@ pub struct Delivery {
     /// Webhooks, projects, health.
     pub registry: Arc<Registry>,
     /// The guarded client.
-    pub egress: Egress,
+    pub egress: Arc<dyn Post>,
+    /// For jitter and ids.
+    pub chance: Chance,
     /// Its bounds.
     pub config: DeliveryConfig,
 }

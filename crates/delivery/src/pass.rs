@@ -22,6 +22,7 @@ use fanfare_core::retry_after;
 use fanfare_egress::Outgoing;
 use fanfare_runtime::registry::ServedWebhook;
 use fanfare_runtime::tasks::report;
+use rand::RngExt as _;
 use ulid::Ulid;
 
 use crate::context::{Context, Origin, Seat, Slot, Work};
@@ -217,12 +218,13 @@ async fn send(
         expires_at: header.expires_at,
         schedule: &webhook.webhook.retry_schedule,
     };
-    let next = decide::next(&attempted, &mut rand::rng());
+    let next = context.chance.draw(|rng| decide::next(&attempted, rng));
     if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
         return None;
     }
     drop(slot);
-    let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), rand::random()));
+    let random = context.chance.draw(|rng| rng.random());
+    let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), random));
     finish(context, work, Some(answer.into_attempt(id, number, started_at, logged_headers)), next).await;
     if outcome == OutcomeClass::Success {
         context.metrics.delivery_end_to_end.observe(ended_at.since(header.accepted_at).as_secs_f64());

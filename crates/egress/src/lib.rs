@@ -14,9 +14,11 @@ mod probe;
 mod resolve;
 mod tls;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use fanfare_core::egress::{EgressPolicy, WebhookUrl};
 use fanfare_telemetry::Metrics;
@@ -54,6 +56,20 @@ impl Outgoing<'_> {
         let length = self.body.len().to_string();
         [("accept", "*/*".to_owned()), ("host", host), ("content-length", length)]
             .map(|(name, value)| (name.to_owned(), value))
+    }
+}
+
+/// What makes POSTs. A port, so that delivery can be run without a network.
+#[async_trait]
+pub trait Post: fmt::Debug + Send + Sync {
+    /// Makes one POST. Never fails: whatever happens is an answer of some class.
+    async fn post(&self, request: Outgoing<'_>) -> Answer;
+}
+
+#[async_trait]
+impl Post for Egress {
+    async fn post(&self, request: Outgoing<'_>) -> Answer {
+        Egress::post(self, request).await
     }
 }
 

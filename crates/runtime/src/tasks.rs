@@ -1,6 +1,8 @@
 //! Supervised tasks: each has a name, stops on the shutdown token, and its end is observed.
 
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,9 +39,16 @@ pub enum HowEnded {
     Returned,
 }
 
+/// Where tasks run, if not on the tokio runtime that they are started in.
+pub trait Executor: fmt::Debug + Send + Sync {
+    /// Runs a task, beginning later than this returns.
+    fn spawn(&self, name: &'static str, task: Pin<Box<dyn Future<Output = ()> + Send>>);
+}
+
 /// A group of tasks that start together and stop together.
 #[derive(Clone, Debug)]
 pub struct Tasks {
+    executor: Option<Arc<dyn Executor>>,
     tracker: TaskTracker,
     shutdown: Shutdown,
     running: Arc<Mutex<Vec<&'static str>>>,
@@ -63,7 +72,13 @@ impl Failures {
 
     /// A new group whose failures come here.
     pub fn group(&self) -> Tasks {
+        self.group_on(None)
+    }
+
+    /// The same, its tasks running on an executor of their own.
+    pub fn group_on(&self, executor: Option<Arc<dyn Executor>>) -> Tasks {
         Tasks {
+            executor,
             tracker: TaskTracker::new(),
             shutdown: Shutdown::new(),
             running: Arc::default(),
@@ -101,7 +116,7 @@ impl Tasks {
     {
         let (shutdown, running, failures) = (self.shutdown.clone(), Arc::clone(&self.running), self.failures.clone());
         running.lock().push(name);
-        self.tracker.spawn(async move {
+        self.run(name, async move {
             let ended = std::panic::AssertUnwindSafe(task).catch_unwind().await;
             {
                 let mut running = running.lock();
@@ -143,13 +158,20 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let failures = self.failures.clone();
-        self.tracker.spawn(async move {
+        self.run(name, async move {
             if let Err(panic) = std::panic::AssertUnwindSafe(work).catch_unwind().await {
                 let how = HowEnded::Panicked(panic_text(&*panic));
                 tracing::error!(task = name, %how, "a piece of work ended");
                 let _ = failures.send(TaskFailure { name, how });
             }
         });
+    }
+
+    fn run(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        match &self.executor {
+            Some(executor) => executor.spawn(name, Box::pin(self.tracker.track_future(task))),
+            None => drop(self.tracker.spawn(task)),
+        }
     }
 
     /// Tells all tasks to stop and waits for them, at most `grace`.

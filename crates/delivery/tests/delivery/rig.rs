@@ -25,7 +25,7 @@ use fanfare_delivery::{Delivery, DeliveryConfig};
 use fanfare_egress::{Egress, EgressConfig};
 use fanfare_embedded::{Embedded, EmbeddedConfig};
 use fanfare_runtime::tasks::Failures;
-use fanfare_runtime::{Registry, Tasks};
+use fanfare_runtime::{Chance, Registry, Tasks};
 use fanfare_telemetry::Metrics;
 use fanfare_testkit::ManualClock;
 use tempfile::TempDir;
@@ -99,7 +99,8 @@ impl Rig {
             store,
             journal: Arc::new(self.engine.clone()),
             registry: Arc::clone(&self.registry),
-            egress: Egress::new(&EgressConfig::default(), self.metrics.clone()).unwrap(),
+            egress: Arc::new(Egress::new(&EgressConfig::default(), self.metrics.clone()).unwrap()),
+            chance: Chance::system(),
             config,
         };
         delivery.start(Arc::new(self.clock.clone()), self.metrics.clone(), &self.tasks);

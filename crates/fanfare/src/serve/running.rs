@@ -15,7 +15,7 @@ use fanfare_history::History;
 use fanfare_http::{fallback, server};
 use fanfare_ingest::Ingest;
 use fanfare_runtime::tasks::{Failures, TaskFailure};
-use fanfare_runtime::{Registry, Tasks};
+use fanfare_runtime::{Chance, Registry, Tasks};
 use fanfare_telemetry::{Metrics, Readiness, admin};
 use tokio::net::TcpListener;
 
@@ -229,7 +229,8 @@ impl Services<'_> {
             store: Arc::clone(&self.ports.store),
             journal: Arc::clone(&self.ports.journal),
             registry: Arc::clone(&self.registry),
-            egress: self.egress.clone(),
+            egress: Arc::new(self.egress.clone()),
+            chance: Chance::system(),
             config: self.config.delivery.clone(),
         }
     }
