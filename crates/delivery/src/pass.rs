@@ -77,6 +77,7 @@ pub(crate) async fn run(context: Arc<Context>, work: Work, way: Way) {
             // Given back with its claim, which would keep everybody from it for long after the store is back. Not at once: it
             // would be leased and asked about again without a pause.
             tokio::select! {
+                biased;
                 () = context.shutdown.cancelled() => {}
                 () = context.clock.sleep(look_up_again(work.lease.redeliveries)) => {}
             }

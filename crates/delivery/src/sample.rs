@@ -17,6 +17,7 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
             Err(error) => tracing::debug!(error = %report(&error), "could not ask for the queue's depth"),
         }
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => return Ok(()),
             () = context.clock.sleep(Duration::from_secs(1)) => {}
         }

@@ -140,6 +140,7 @@ impl Registry {
             };
             tracing::warn!(?group, error = %crate::tasks::report(&error), "the configuration's watch broke; watching anew");
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return Ok(()),
                 () = clock.sleep(PAUSE) => {}
             }
@@ -156,6 +157,7 @@ impl Registry {
         let mut whole = true;
         loop {
             let changes = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return Ok(()),
                 changes = watch.next() => changes?,
             };
