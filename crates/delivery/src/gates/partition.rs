@@ -30,7 +30,7 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
         let room = context.config.max_releases.max(1).saturating_sub(releases.len());
         let paused = |webhook| context.registry.gate(webhook) == Some(GateReason::Paused);
         for webhook in behind.startable(room, paused) {
-            releases.push(release::run(&context, &*partition, webhook));
+            releases.push(release::run(&context, &partition, webhook));
         }
         tokio::select! {
             biased;

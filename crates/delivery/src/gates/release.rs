@@ -17,7 +17,7 @@ use fanfare_core::ports::{StoreError, StoreResult};
 use fanfare_runtime::tasks::report;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::context::{Context, Origin};
+use crate::context::Context;
 use crate::health;
 
 /// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
@@ -36,7 +36,7 @@ pub(crate) enum Released {
 /// Works one gate off until nothing is behind it, its turn is over, or the webhook is paused.
 pub(crate) async fn run(
     context: &Arc<Context>,
-    partition: &dyn GatePartition,
+    partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
 ) -> (WebhookId, Released) {
     let released = match work_off(context, partition, webhook).await {
@@ -50,7 +50,11 @@ pub(crate) async fn run(
     (webhook, released)
 }
 
-async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook: WebhookId) -> StoreResult<Released> {
+async fn work_off(
+    context: &Arc<Context>,
+    partition: &Arc<dyn GatePartition>,
+    webhook: WebhookId,
+) -> StoreResult<Released> {
     // Twice what the lane sends at once: the next ones wait in the lane while these are sent and settled.
     let width = context.config.lane_limit.clamp(1, 1 << 20) * 2;
     let all = u32::try_from(width).unwrap_or(u32::MAX);
@@ -72,7 +76,7 @@ async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook
         }
         let leases = partition.take(webhook, room.num_permits()).await?;
         if !leases.is_empty() {
-            admit(context, leases, room);
+            admit(context, partition, leases, room);
             continue;
         }
         if room.num_permits() < width {
@@ -93,14 +97,19 @@ async fn work_off(context: &Arc<Context>, partition: &dyn GatePartition, webhook
         if leases.is_empty() {
             return Ok(Released::All);
         }
-        admit(context, leases, room);
+        admit(context, partition, leases, room);
     }
 }
 
-fn admit(context: &Arc<Context>, leases: Vec<Lease>, mut room: OwnedSemaphorePermit) {
+fn admit(
+    context: &Arc<Context>,
+    partition: &Arc<dyn GatePartition>,
+    leases: Vec<Lease>,
+    mut room: OwnedSemaphorePermit,
+) {
     for lease in leases {
         let Some(room) = room.split(1) else { break };
-        context.admit(context.take(lease, Origin::Gate, room));
+        context.admit(context.take_from_gate(lease, partition, room));
     }
 }
 
