@@ -43,9 +43,9 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
             releases.push(match act {
                 Act::Release => {
                     let pacing = paces.of(&context, webhook, now);
-                    Either::Left(release::run(&context, &*partition, webhook, pacing))
+                    Either::Left(release::run(&context, &partition, webhook, pacing))
                 }
-                Act::Probe => Either::Right(probe::run(&context, &*partition, webhook)),
+                Act::Probe => Either::Right(probe::run(&context, &partition, webhook)),
             });
         }
         let look_again = async {
@@ -55,12 +55,17 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
             }
         };
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => return Ok(()),
+            // Of these there are only so many; what arrives may never end.
+            Some((webhook, released)) = releases.next() => behind.released(webhook, released),
+            () = changes.next() => {}
             arrivals = partition.arrivals() => match arrivals {
                 Ok(arrived) => behind.arrived(arrived),
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(error = %report(&error), "could not listen to a partition of gates; trying again");
                     tokio::select! {
+                        biased;
                         () = context.shutdown.cancelled() => return Ok(()),
                         () = context.clock.sleep(Duration::from_secs(1)) => {}
                     }
@@ -74,9 +79,7 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
                 }
                 Err(error) => return Err(error),
             },
-            () = changes.next() => {}
             () = look_again => {}
-            Some((webhook, released)) = releases.next() => behind.released(webhook, released),
         }
     }
 }
