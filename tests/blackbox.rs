@@ -48,6 +48,10 @@ mod floods;
 mod high_water;
 #[path = "blackbox/hostile.rs"]
 mod hostile;
+#[path = "blackbox/isolation.rs"]
+mod isolation;
+#[path = "blackbox/isolation_takeover.rs"]
+mod isolation_takeover;
 #[path = "blackbox/just_created.rs"]
 mod just_created;
 #[path = "blackbox/kapso.rs"]

@@ -8,18 +8,18 @@ use bytes::Bytes;
 
 use crate::Failure;
 use crate::process::now;
-use crate::receiver::Receiver;
+use crate::receiver::Receivers;
 
 /// Requests per second with so many at a time, each as large and with as many headers as a delivery.
 pub(crate) async fn requests_per_second(
-    receiver: &Receiver,
+    receiver: &Receivers,
     concurrency: usize,
     bytes: usize,
     duration: Duration,
 ) -> Result<f64, Failure> {
     receiver.reset();
     let client = reqwest::Client::builder().no_proxy().http1_only().tcp_nodelay(true).build()?;
-    let url = format!("http://{}/alone", receiver.address);
+    let url = format!("http://{}/alone", receiver.address(0));
     let next = Arc::new(AtomicUsize::new(0));
     let start = now();
     let until = start + u64::try_from(duration.as_micros())?;
@@ -45,7 +45,7 @@ pub(crate) async fn requests_per_second(
     }
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    Ok(receiver.count() as f64 / seconds)
+    Ok(receiver.taken() as f64 / seconds)
 }
 
 /// Headers of the number and size that a delivery has.

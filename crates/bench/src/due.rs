@@ -3,29 +3,23 @@
 //! The receiver refuses every delivery once, and says by `Retry-After` in which second of the minute it is to come back; the
 //! webhooks' own schedules are shorter. What it waits for is the second request of each, against the time that it named.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::Failure;
+use crate::numbers::percentile;
 use crate::options::Options;
-use crate::process::{Fanfare, Quota, now};
-use crate::receiver::number;
-use crate::sender;
+use crate::process::{Fanfare, now};
+use crate::rig::{Answer, Got, Rig, number};
+use crate::sender::{Kind, Stream};
 
 /// To so many webhooks each event goes: enough that no lane is the bottleneck.
 const WEBHOOKS: usize = 20;
+/// How many deliveries, unless the options say so.
+const DELIVERIES: usize = 200_000;
 /// In how many seconds all fall due.
 const WINDOW: u64 = 60;
 /// How many first attempts a second are reckoned with; all are to be made before the window begins.
@@ -49,7 +43,6 @@ pub(crate) struct Due {
 }
 
 struct Seen {
-    address: SocketAddr,
     /// When the window begins.
     begins: u64,
     /// Microseconds at which each is due; 0 before its first request.
@@ -62,15 +55,25 @@ struct Seen {
 
 /// Runs it.
 pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
-    let events = (options.deliveries / WEBHOOKS).max(1);
+    let events = (options.deliveries.unwrap_or(DELIVERIES) / WEBHOOKS).max(1);
     let deliveries = events * WEBHOOKS;
-    let fanfare = Fanfare::start(options.engine, Quota::Open).await?;
+    let fanfare = Fanfare::start(options.engine).await?;
     let begins = now() + (5 + deliveries as u64 / FIRST_ATTEMPTS) * SECOND;
-    let seen = start(begins, deliveries).await?;
+    let none = || (0..deliveries).map(|_| AtomicU64::new(0)).collect();
+    let seen = Arc::new(Seen {
+        begins,
+        due: none(),
+        late: none(),
+        duplicates: AtomicU64::new(0),
+        left: watch::Sender::new(deliveries),
+    });
+    let seeing = Arc::clone(&seen);
+    let rig = Rig::start(1, move |got| seeing.answer(got)).await?;
     for webhook in 0..WEBHOOKS {
-        fanfare.create_webhook(&format!("http://{}/{webhook}", seen.address)).await?;
+        fanfare.create_webhook(&format!("http://{}/{webhook}", rig.addresses[0])).await?;
     }
-    sender::all_of(fanfare.api, options.connections, options.bytes, events).await?;
+    let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
+    stream.all_of(options.connections, events).await?;
     let mut left = seen.left.subscribe();
     let within = Duration::from_micros(begins.saturating_sub(now())) + Duration::from_secs(WINDOW) + PATIENCE;
     let waiting = tokio::time::timeout(within, left.wait_for(|left| *left == 0)).await;
@@ -81,71 +84,35 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let after_window = seen.due.iter().filter(|due| due.load(Ordering::Relaxed) >= end).count();
     let mut late: Vec<u64> = seen.late.iter().map(|late| late.load(Ordering::Relaxed) - 1).collect();
     late.sort_unstable();
-    let at = |percent: usize| late.get((late.len() * percent / 100).min(late.len() - 1)).copied().unwrap_or_default();
     Ok(Due {
         deliveries,
         after_window,
         duplicates: seen.duplicates.load(Ordering::Relaxed),
-        late: [at(50), at(99), at(100)],
+        late: [50, 99, 100].map(|percent| percentile(&late, percent)),
         nats_memory: fanfare.peak_memory_of("nats-server")?,
         peak_memory: fanfare.peak_memory()?,
     })
 }
 
-async fn start(begins: u64, deliveries: usize) -> Result<Arc<Seen>, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let none = || (0..deliveries).map(|_| AtomicU64::new(0)).collect();
-    let seen = Arc::new(Seen {
-        address: listener.local_addr()?,
-        begins,
-        due: none(),
-        late: none(),
-        duplicates: AtomicU64::new(0),
-        left: watch::Sender::new(deliveries),
-    });
-    let accepting = Arc::clone(&seen);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let _ = stream.set_nodelay(true);
-            let seen = Arc::clone(&accepting);
-            tokio::spawn(async move {
-                let service = service_fn(move |request| answer(Arc::clone(&seen), request));
-                // A connection that the other side closes is the normal end.
-                let _ =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    Ok(seen)
-}
-
-async fn answer(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let arrived = now();
-    let mut response = Response::new(Empty::new());
-    let webhook = request.uri().path().trim_start_matches('/').parse::<usize>().ok();
-    let Ok(body) = request.into_body().collect().await else { return Ok(response) };
-    let index = number(&body.to_bytes()).zip(webhook).map(|(number, webhook)| number * WEBHOOKS + webhook);
-    let Some((due, late)) = index.and_then(|index| seen.due.get(index).zip(seen.late.get(index))) else {
-        return Ok(response);
-    };
-    match due.load(Ordering::Relaxed) {
-        0 => {
+impl Seen {
+    fn answer(&self, got: &Got<'_>) -> Answer {
+        let webhook = got.path.trim_start_matches('/').parse::<usize>().ok();
+        let index = number(got.body).zip(webhook).map(|(number, webhook)| number * WEBHOOKS + webhook);
+        let Some(index) = index.filter(|index| *index < self.due.len()) else { return Answer::Now(200) };
+        let due = self.due[index].load(Ordering::Relaxed);
+        if due == 0 {
             // Spread evenly over the window's seconds; whole seconds from now on, as the header counts.
-            let second = index.map_or(0, |index| index as u64 % WINDOW);
-            let wanted = seen.begins + second * SECOND;
-            let wait = wanted.saturating_sub(arrived).div_ceil(SECOND).max(1);
-            due.store(arrived + wait * SECOND, Ordering::Relaxed);
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response.headers_mut().insert("retry-after", wait.into());
+            let wanted = self.begins + index as u64 % WINDOW * SECOND;
+            let wait = wanted.saturating_sub(got.at).div_ceil(SECOND).max(1);
+            self.due[index].store(got.at + wait * SECOND, Ordering::Relaxed);
+            return Answer::RetryAfter(wait);
         }
-        due => {
-            let first = late.compare_exchange(0, 1 + arrived.saturating_sub(due), Ordering::Relaxed, Ordering::Relaxed);
-            if first.is_ok() {
-                seen.left.send_modify(|left| *left -= 1);
-            } else {
-                seen.duplicates.fetch_add(1, Ordering::Relaxed);
-            }
+        let late = 1 + got.at.saturating_sub(due);
+        if self.late[index].compare_exchange(0, late, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.left.send_modify(|left| *left -= 1);
+        } else {
+            self.duplicates.fetch_add(1, Ordering::Relaxed);
         }
+        Answer::Now(200)
     }
-    Ok(response)
 }

@@ -7,12 +7,14 @@ use tokio::sync::watch;
 
 use crate::Failure;
 use crate::direct::{self, Flood};
+use crate::numbers::Spread;
 use crate::options::{Engine, Options};
-use crate::process::{Fanfare, Quota, now};
-use crate::receiver::Receiver;
-use crate::scenario::middle_and_high;
-use crate::sender::{self, Published};
+use crate::process::{Fanfare, Setup, now};
+use crate::receiver::Receivers;
+use crate::sender::{Kind, Published, Stream, to_the_end};
 
+/// How long each phase sends, in seconds, unless the options say so.
+pub(crate) const SECONDS: u64 = 10;
 /// What the healthy project publishes each second, over HTTP and again straight to NATS.
 pub(crate) const HEALTHY: u32 = 100;
 /// What the hostile project may send each second, where it floods with events.
@@ -29,9 +31,9 @@ const PARTITIONS: u32 = 8;
 /// What one phase gave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Phase {
-    /// Microseconds from acceptance to receipt at the 50th and 99th percentile.
-    pub(crate) over_http: (u64, u64),
-    pub(crate) straight: (u64, u64),
+    /// From acceptance to receipt.
+    pub(crate) over_http: Spread,
+    pub(crate) straight: Spread,
     /// What the hostile project published, and what came of it.
     pub(crate) flood: u64,
     pub(crate) rejected: u64,
@@ -54,7 +56,7 @@ pub(crate) async fn run(options: &Options) -> Result<Hostile, Failure> {
     if options.engine != Engine::Distributed {
         return Err("only the distributed engine has producers that publish straight to NATS".into());
     }
-    let receiver = Receiver::start().await?;
+    let receiver = Receivers::well().await?;
     Ok(Hostile {
         before: phase(options, &receiver, None).await?,
         invalid: phase(options, &receiver, Some(Flood::Invalid)).await?,
@@ -63,17 +65,17 @@ pub(crate) async fn run(options: &Options) -> Result<Hostile, Failure> {
     })
 }
 
-async fn phase(options: &Options, receiver: &Receiver, flood: Option<Flood>) -> Result<Phase, Failure> {
+async fn phase(options: &Options, receiver: &Receivers, flood: Option<Flood>) -> Result<Phase, Failure> {
     receiver.reset();
     // Where its events go; only that they are received is of interest.
-    let sink = Receiver::start().await?;
-    let fanfare = Fanfare::start(options.engine, Quota::Default).await?;
+    let sink = Receivers::well().await?;
+    let fanfare = Fanfare::start_with(Setup::with_default_quotas(options.engine)).await?;
     let nats = fanfare.nats.ok_or("there is no NATS")?;
-    fanfare.create_webhook(&format!("http://{}/healthy", receiver.address)).await?;
+    fanfare.create_webhook(&receiver.url(0)).await?;
     let hostile = neighbour();
     // What is no event is looked at as long as the default quota allows, which is more than is sent here.
     let quota = if flood == Some(Flood::Valid) { HOSTILE_QUOTA } else { 10_000 };
-    fanfare.create_project(&hostile, quota, &format!("http://{}/hostile", sink.address)).await?;
+    fanfare.create_project(&hostile, quota, &sink.url(0)).await?;
 
     let (stop, stopped) = watch::channel(false);
     let flooding = tokio::spawn({
@@ -86,16 +88,18 @@ async fn phase(options: &Options, receiver: &Receiver, flood: Option<Flood>) -> 
         }
     });
     let (processor, start) = (fanfare.processor_time()?, now());
-    let duration = WARM_UP + options.duration;
+    let duration = WARM_UP + options.duration_or(SECONDS);
+    let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
     let (over_http, straight) = tokio::try_join!(
-        sender::open_loop(fanfare.api, HEALTHY, options.bytes, duration),
+        stream.open_loop(0, HEALTHY, duration, to_the_end()),
         direct::open_loop(nats, HEALTHY, options.bytes, STRAIGHT, duration),
     )?;
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
     let cores = fanfare.processor_time()?.saturating_sub(processor).as_secs_f64() / seconds;
-    let all = (over_http.len() + straight.len()) as u64;
+    let over_http = over_http.published;
+    let all = over_http.len() + straight.len();
     let arriving = tokio::time::timeout(PATIENCE, receiver.wait_for(all)).await;
-    arriving.map_err(|_| format!("only {} of {all} healthy events arrived", receiver.count()))?;
+    arriving.map_err(|_| format!("only {} of {all} healthy events arrived", receiver.taken()))?;
     stop.send_replace(true);
     let flood = flooding.await??;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
@@ -112,10 +116,9 @@ async fn phase(options: &Options, receiver: &Receiver, flood: Option<Flood>) -> 
 }
 
 /// From acceptance to receipt, of what was sent after the warm-up. An event may be received before its sender has the answer.
-fn times(receiver: &Receiver, sent: &[Published], from: u64) -> (u64, u64) {
+fn times(receiver: &Receivers, sent: &[Published], from: u64) -> Spread {
     let measured = sent.iter().filter(|published| published.sent >= from);
-    let time = |of: &Published| Some(receiver.arrival(of.number)?.saturating_sub(of.accepted));
-    middle_and_high(measured.filter_map(time).collect())
+    Spread::to_receipt(receiver, measured, |published| published.accepted)
 }
 
 /// A project in the same partition of the intake as `default`.

@@ -1,106 +1,118 @@
-//! The receiver of the bench: answers 200 to everything, and notes when each event arrived first.
-//!
-//! An event's data begins with `{"n":<number>`, so that the receiver knows it without parsing.
+//! Receivers that keep a log of every request, from which the scenarios read what they want to know afterwards.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::Failure;
-use crate::process::now;
+use crate::rig::{Answer, Got, Rig, number};
 
-/// Room for the arrival times of so many events; later ones are counted only.
-const NOTED: usize = 4_000_000;
+/// One request, as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// Microseconds of [`now`](crate::process::now).
+    pub(crate) at: u64,
+    /// The event's number.
+    pub(crate) number: usize,
+    pub(crate) receiver: usize,
+    /// How many requests its receiver had at once, this one included.
+    pub(crate) at_once: usize,
+    pub(crate) answer: Answer,
+}
 
-/// A running receiver.
+impl Arrival {
+    /// Whether it was taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self.answer, Answer::Now(200) | Answer::After(_, 200))
+    }
+}
+
+/// Running receivers.
 #[derive(Debug)]
-pub(crate) struct Receiver {
-    pub(crate) address: SocketAddr,
-    seen: Arc<Seen>,
+pub(crate) struct Receivers {
+    rig: Rig,
+    log: Arc<Log>,
 }
 
 #[derive(Debug)]
-struct Seen {
-    /// Microseconds of the first arrival by number, 0 for none.
-    arrivals: Vec<AtomicU64>,
-    count: AtomicU64,
-    told: watch::Sender<()>,
+struct Log {
+    arrivals: Mutex<Vec<Arrival>>,
+    /// How many of them were taken.
+    taken: watch::Sender<usize>,
 }
 
-impl Receiver {
-    pub(crate) async fn start() -> Result<Self, Failure> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let arrivals = (0..NOTED).map(|_| AtomicU64::new(0)).collect();
-        let seen = Arc::new(Seen { arrivals, count: AtomicU64::new(0), told: watch::Sender::new(()) });
-        let accepting = Arc::clone(&seen);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let _ = stream.set_nodelay(true);
-                let seen = Arc::clone(&accepting);
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| receive(Arc::clone(&seen), request));
-                    let http = hyper::server::conn::http1::Builder::new();
-                    // A connection that the other side closes is the normal end.
-                    let _ = http.serve_connection(TokioIo::new(stream), service).await;
-                });
+impl Receivers {
+    /// Starts so many, which answer as the script says.
+    pub(crate) async fn start(
+        receivers: usize,
+        script: impl Fn(&Got<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self, Failure> {
+        let log = Arc::new(Log { arrivals: Mutex::default(), taken: watch::Sender::new(0) });
+        let writing = Arc::clone(&log);
+        let rig = Rig::start(receivers, move |got| {
+            let answer = script(got);
+            if let Some(number) = number(got.body) {
+                let (receiver, at_once) = (got.receiver, got.at_once);
+                let arrival = Arrival { at: got.at, number, receiver, at_once, answer };
+                writing.arrivals.lock().push(arrival);
+                if arrival.is_taken() {
+                    writing.taken.send_modify(|taken| *taken += 1);
+                }
             }
+            answer
         });
-        Ok(Self { address, seen })
+        Ok(Self { rig: rig.await?, log })
     }
 
-    /// How many requests have arrived since the last reset.
-    pub(crate) fn count(&self) -> u64 {
-        self.seen.count.load(Ordering::Relaxed)
+    /// Starts one that takes everything at once.
+    pub(crate) async fn well() -> Result<Self, Failure> {
+        Self::start(1, |_| Answer::Now(200)).await
+    }
+
+    /// Where one of them is.
+    pub(crate) fn url(&self, receiver: usize) -> String {
+        format!("http://{}/{receiver}", self.address(receiver))
+    }
+
+    pub(crate) fn address(&self, receiver: usize) -> SocketAddr {
+        self.rig.addresses[receiver]
+    }
+
+    /// How many requests have been taken since the last reset.
+    pub(crate) fn taken(&self) -> usize {
+        *self.log.taken.borrow()
+    }
+
+    /// Every request since the last reset, in order of arrival.
+    pub(crate) fn arrivals(&self) -> Vec<Arrival> {
+        self.log.arrivals.lock().clone()
+    }
+
+    /// When each event arrived first, by its number; 0 if it has not.
+    pub(crate) fn first_arrivals(&self) -> Vec<u64> {
+        let mut first = Vec::new();
+        for arrival in self.log.arrivals.lock().iter() {
+            if first.len() <= arrival.number {
+                first.resize(arrival.number + 1, 0);
+            }
+            if first[arrival.number] == 0 {
+                first[arrival.number] = arrival.at;
+            }
+        }
+        first
     }
 
     /// Forgets everything; call it while nothing is on its way.
     pub(crate) fn reset(&self) {
-        self.seen.count.store(0, Ordering::Relaxed);
-        self.seen.arrivals.iter().for_each(|arrival| arrival.store(0, Ordering::Relaxed));
+        self.log.arrivals.lock().clear();
+        self.log.taken.send_replace(0);
     }
 
-    /// When event `number` arrived first, in microseconds of [`now`].
-    pub(crate) fn arrival(&self, number: usize) -> Option<u64> {
-        self.seen.arrivals.get(number).map(|arrival| arrival.load(Ordering::Relaxed)).filter(|micros| *micros > 0)
+    /// Waits until so many requests have been taken.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        // Its sender lives as long as this.
+        let _ = self.log.taken.subscribe().wait_for(|taken| *taken >= count).await;
     }
-
-    /// Waits until so many requests have arrived.
-    pub(crate) async fn wait_for(&self, count: u64) {
-        let mut told = self.seen.told.subscribe();
-        while self.count() < count {
-            if told.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-async fn receive(seen: Arc<Seen>, request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let arrived = now();
-    if let Ok(body) = request.into_body().collect().await {
-        if let Some(slot) = number(&body.to_bytes()).and_then(|number| seen.arrivals.get(number)) {
-            let _ = slot.compare_exchange(0, arrived, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        seen.count.fetch_add(1, Ordering::Relaxed);
-        seen.told.send_replace(());
-    }
-    Ok(Response::new(Empty::new()))
-}
-
-/// The number that an event's data begins with.
-pub(crate) fn number(body: &[u8]) -> Option<usize> {
-    let digits = body.strip_prefix(b"{\"n\":")?;
-    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }

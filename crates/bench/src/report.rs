@@ -1,10 +1,18 @@
 //! What the bench prints.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this file is for")]
 
+mod gates;
+mod hostile;
+mod isolation;
+
 use crate::due::Due;
-use crate::hostile::{HEALTHY, HOSTILE_QUOTA, Hostile, Phase};
+use crate::numbers::Spread;
 use crate::options::{Engine, Options};
-use crate::scenario::{Results, Throughput};
+use crate::pipeline::{self, Results, Throughput};
+
+pub(crate) use gates::{print_adaptive, print_limit, print_outage, print_takeover};
+pub(crate) use hostile::print_hostile;
+pub(crate) use isolation::{print_backlog, print_isolation};
 
 /// Says what went wrong.
 pub(crate) fn complain(message: &str) {
@@ -22,7 +30,7 @@ pub(crate) fn print(options: &Options, results: &Results) {
         "{} connections, {} bytes, {} s a scenario; sender, receiver and Fanfare on the same {} cores\n",
         options.connections,
         options.bytes,
-        options.duration.as_secs(),
+        options.duration_or(pipeline::SECONDS).as_secs(),
         std::thread::available_parallelism().map_or(0, usize::from),
     );
     println!("{:<28} {:>14} {:>16} {:>12} {:>12}", "scenario", "deliveries/s", "CPU/delivery", "peak memory", "data");
@@ -31,9 +39,13 @@ pub(crate) fn print(options: &Options, results: &Results) {
         row(scenario);
     }
     let latency = &results.latency;
-    println!("\nopen loop, {} events at {}/s, every one durable before its 202", latency.events, options.rate);
+    println!(
+        "\nopen loop, {} events at {}/s, every one durable before its 202",
+        latency.events,
+        options.rate_or(pipeline::RATE)
+    );
     println!("{:<28} {:>10} {:>10}", "", "p50", "p99");
-    for (name, (middle, high)) in
+    for (name, Spread { middle, high, .. }) in
         [("acceptance to receipt", latency.from_acceptance), ("sending to receipt", latency.from_sending)]
     {
         println!("{name:<28} {:>10} {:>10}", millis(middle), millis(high));
@@ -46,8 +58,8 @@ pub(crate) fn print(options: &Options, results: &Results) {
     verdict("deliveries/s", results.one.per_second >= wanted, &bound);
     let cost = results.one.processor_per_delivery.as_secs_f64() * 1000.0;
     verdict("CPU per delivery", cost <= cost_wanted, &format!("{cost_wanted:.2} ms"));
-    verdict("p50 from acceptance", latency.from_acceptance.0 < 3000, "under 3 ms");
-    verdict("p99 from acceptance", latency.from_acceptance.1 < 10_000, "under 10 ms");
+    verdict("p50 from acceptance", latency.from_acceptance.middle < 3000, "under 3 ms");
+    verdict("p99 from acceptance", latency.from_acceptance.high < 10_000, "under 10 ms");
     if options.engine == Engine::Distributed {
         return;
     }
@@ -73,46 +85,6 @@ pub(crate) fn print_due(options: &Options, due: &Due) {
     println!("{:<28} {:>10}", "peak memory, all processes", mib(due.peak_memory));
     println!("\nverdicts");
     verdict("p99 late", due.late[1] < 2_000_000, "under 2 s");
-}
-
-/// Prints what a healthy project felt of a hostile one.
-pub(crate) fn print_hostile(options: &Options, hostile: &Hostile) {
-    println!(
-        "a healthy project with {HEALTHY} events/s over HTTP and {HEALTHY} straight to NATS, {} s each phase; beside it another one \
-         with {} messages/s straight to NATS",
-        options.duration.as_secs(),
-        options.flood
-    );
-    println!("load average while it ran: {}\n", load());
-    println!(
-        "{:<34} {:>18} {:>18} {:>9} {:>9} {:>9} {:>6}",
-        "from acceptance to receipt", "HTTP p50, p99", "NATS p50, p99", "flood", "rejected", "waiting", "cores"
-    );
-    let row = |name: &str, phase: &Phase| {
-        let times = |(middle, high): (u64, u64)| format!("{} {}", millis(middle), millis(high));
-        println!(
-            "{name:<34} {:>18} {:>18} {:>9} {:>9} {:>9} {:>6.2}",
-            times(phase.over_http),
-            times(phase.straight),
-            phase.flood,
-            phase.rejected,
-            phase.waiting,
-            phase.cores
-        );
-    };
-    row("alone, before", &hostile.before);
-    row("beside what is no event", &hostile.invalid);
-    row(&format!("beside events, {HOSTILE_QUOTA}/s of them allowed"), &hostile.over_quota);
-    row("alone, after", &hostile.after);
-
-    println!("\nverdicts");
-    for (way, of) in [("HTTP", (|phase| phase.over_http.1) as fn(&Phase) -> u64), ("NATS", |phase| phase.straight.1)] {
-        let alone = u64::midpoint(of(&hostile.before), of(&hostile.after));
-        let most = alone * 12 / 10 + 10_000;
-        for (name, phase) in [("no events", &hostile.invalid), ("too many events", &hostile.over_quota)] {
-            verdict(&format!("p99 over {way} beside {name}"), of(phase) <= most, &format!("at most {}", millis(most)));
-        }
-    }
 }
 
 /// What else the machine does, as Linux counts it.

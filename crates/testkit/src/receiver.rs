@@ -1,8 +1,11 @@
 //! A receiver: records every request that reaches it and answers as the test says.
 
-use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -34,6 +38,10 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// When its body had come, since the receiver was started.
+    pub at: Duration,
+    /// How many requests the receiver had at once, this one included.
+    pub at_once: usize,
 }
 
 impl Received {
@@ -55,8 +63,12 @@ pub enum Reply {
     Status(u16),
     /// This status, these headers, this body.
     Full(u16, Vec<(&'static str, String)>, Bytes),
+    /// This status after a while, an empty body.
+    After(Duration, u16),
     /// Nothing, until the receiver is stopped.
     Hang,
+    /// The connection is reset.
+    Reset,
 }
 
 type Script = dyn Fn(&Received) -> Reply + Send + Sync;
@@ -73,11 +85,37 @@ struct State {
     script: Mutex<Arc<Script>>,
     received: Mutex<Vec<Received>>,
     count: watch::Sender<usize>,
+    started: Instant,
+    /// Requests that are not answered yet, as long as their connections last.
+    open: AtomicUsize,
     stop: CancellationToken,
 }
 
-impl std::fmt::Debug for Receiver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// A request while it is being answered.
+struct Open<'o>(&'o AtomicUsize);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// No answer: the connection is to be reset.
+#[derive(Debug)]
+struct NoAnswer;
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is to be reset")
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, NoAnswer>> + Send>>;
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver").field("address", &self.address).finish_non_exhaustive()
     }
 }
@@ -101,6 +139,8 @@ impl Receiver {
             script: Mutex::new(script),
             received: Mutex::default(),
             count: watch::Sender::new(0),
+            started: Instant::now(),
+            open: AtomicUsize::new(0),
             stop: stop.clone(),
         });
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -118,10 +158,16 @@ impl Receiver {
                 let (state, tls) = (Arc::clone(&accepting), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => serve(stream, state).await,
+                        None => {
+                            if let Some(stream) = serve(stream, state).await {
+                                let _ = stream.set_zero_linger();
+                            }
+                        }
                         Some(tls) => {
-                            if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, state).await;
+                            if let Ok(stream) = tls.accept(stream).await
+                                && let Some(stream) = serve(stream, state).await
+                            {
+                                let _ = stream.get_ref().0.set_zero_linger();
                             }
                         }
                     }
@@ -181,25 +227,30 @@ impl Receiver {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, state: Arc<State>) {
+/// Serves a connection to its end. Returns it if it is to be reset instead of being closed in order.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, state: Arc<State>) -> Option<S> {
     let handling = Arc::clone(&state);
-    let service = service_fn(move |request| handle(Arc::clone(&handling), request));
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        () = state.stop.cancelled() => {}
+    let service = service_fn(move |request| Box::pin(handle(Arc::clone(&handling), request)) as Answering);
+    let mut connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = tokio::select! {
+        () = state.stop.cancelled() => return None,
         // A client that goes away in the middle is what some tests are about.
-        _ = connection => {}
-    }
+        ended = std::future::poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+    };
+    ended.is_err_and(|error| error.is_user()).then(|| connection.into_parts().io.into_inner())
 }
 
-async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, NoAnswer> {
+    let at_once = state.open.fetch_add(1, Ordering::Relaxed) + 1;
+    let _open = Open(&state.open);
     let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
     let headers = request.headers().clone();
     // A body that breaks off is a request that was not received.
     let Ok(body) = request.into_body().collect().await else { return Ok(reply(400, &[], Bytes::new())) };
     let received = {
         let mut all = state.received.lock();
-        let received = Received { index: all.len(), path, headers, body: body.to_bytes() };
+        let (body, at) = (body.to_bytes(), state.started.elapsed());
+        let received = Received { index: all.len(), path, headers, body, at, at_once };
         all.push(received.clone());
         state.count.send_replace(all.len());
         received
@@ -208,10 +259,15 @@ async fn handle(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     Ok(match script(&received) {
         Reply::Status(status) => reply(status, &[], Bytes::new()),
         Reply::Full(status, headers, body) => reply(status, &headers, body),
+        Reply::After(wait, status) => {
+            tokio::time::sleep(wait).await;
+            reply(status, &[], Bytes::new())
+        }
         Reply::Hang => {
             state.stop.cancelled().await;
             reply(503, &[], Bytes::new())
         }
+        Reply::Reset => return Err(NoAnswer),
     })
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::Failure;
 use crate::alone;
+use crate::numbers::Spread;
 use crate::options::Options;
-use crate::process::{Fanfare, Quota, now};
-use crate::receiver::Receiver;
-use crate::sender::{self, Published};
+use crate::process::{Fanfare, now};
+use crate::receiver::Receivers;
+use crate::sender::{Kind, Stream, to_the_end};
 
 /// What a closed loop gave.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +21,12 @@ pub(crate) struct Throughput {
     pub(crate) data_bytes: u64,
 }
 
-/// What the open loop gave: microseconds at the 50th and 99th percentile.
+/// What the open loop gave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Latency {
     pub(crate) events: usize,
-    pub(crate) from_acceptance: (u64, u64),
-    pub(crate) from_sending: (u64, u64),
+    pub(crate) from_acceptance: Spread,
+    pub(crate) from_sending: Spread,
     pub(crate) peak_memory: u64,
 }
 
@@ -38,13 +39,17 @@ pub(crate) struct Results {
     pub(crate) latency: Latency,
 }
 
+/// How long each sends, in seconds, and how many events a second the open loop has, unless the options say so.
+pub(crate) const SECONDS: u64 = 10;
+pub(crate) const RATE: u32 = 300;
+
 /// How long a scenario may take to deliver what is still on its way when sending has ended.
 const DRAIN: Duration = Duration::from_secs(120);
 
 /// Runs all scenarios.
 pub(crate) async fn all(options: &Options) -> Result<Results, Failure> {
-    let receiver = Receiver::start().await?;
-    let half = options.duration / 2;
+    let receiver = Receivers::well().await?;
+    let half = options.duration_or(SECONDS) / 2;
     // Half before and half after, so that a machine that changes its speed shows in both.
     let before = alone::requests_per_second(&receiver, options.connections, options.bytes, half).await?;
     let one = throughput(options, &receiver, 1).await?;
@@ -54,14 +59,14 @@ pub(crate) async fn all(options: &Options) -> Result<Results, Failure> {
     Ok(Results { alone: f64::midpoint(before, after), one, five, latency })
 }
 
-async fn throughput(options: &Options, receiver: &Receiver, webhooks: u64) -> Result<Throughput, Failure> {
+async fn throughput(options: &Options, receiver: &Receivers, webhooks: u64) -> Result<Throughput, Failure> {
     receiver.reset();
     let fanfare = prepared(options, receiver, webhooks).await?;
     let processor_before = fanfare.processor_time()?;
     let start = now();
-    let sent = sender::closed_loop(fanfare.api, options.connections, options.bytes, options.duration).await?;
+    let sent = stream(options, &fanfare).closed_loop(options.connections, options.duration_or(SECONDS)).await?;
     let deliveries = sent.len() as u64 * webhooks;
-    drained(receiver, deliveries).await?;
+    drained(receiver, sent.len() * usize::try_from(webhooks)?).await?;
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
     let processor = fanfare.processor_time()?.saturating_sub(processor_before);
     Ok(Throughput {
@@ -75,42 +80,35 @@ async fn throughput(options: &Options, receiver: &Receiver, webhooks: u64) -> Re
     })
 }
 
-async fn latency(options: &Options, receiver: &Receiver) -> Result<Latency, Failure> {
+async fn latency(options: &Options, receiver: &Receivers) -> Result<Latency, Failure> {
     receiver.reset();
     let fanfare = prepared(options, receiver, 1).await?;
-    let sent = sender::open_loop(fanfare.api, options.rate, options.bytes, options.duration).await?;
-    drained(receiver, sent.len() as u64).await?;
+    let sent = stream(options, &fanfare)
+        .open_loop(0, options.rate_or(RATE), options.duration_or(SECONDS), to_the_end())
+        .await?
+        .published;
+    drained(receiver, sent.len()).await?;
     Ok(Latency {
         events: sent.len(),
-        from_acceptance: percentiles(receiver, &sent, |published| published.accepted),
-        from_sending: percentiles(receiver, &sent, |published| published.sent),
+        from_acceptance: Spread::to_receipt(receiver, &sent, |published| published.accepted),
+        from_sending: Spread::to_receipt(receiver, &sent, |published| published.sent),
         peak_memory: fanfare.peak_memory()?,
     })
 }
 
-async fn prepared(options: &Options, receiver: &Receiver, webhooks: u64) -> Result<Fanfare, Failure> {
-    let fanfare = Fanfare::start(options.engine, Quota::Open).await?;
+async fn prepared(options: &Options, receiver: &Receivers, webhooks: u64) -> Result<Fanfare, Failure> {
+    let fanfare = Fanfare::start(options.engine).await?;
     for number in 0..webhooks {
-        fanfare.create_webhook(&format!("http://{}/{number}", receiver.address)).await?;
+        fanfare.create_webhook(&format!("{}/{number}", receiver.url(0))).await?;
     }
     Ok(fanfare)
 }
 
-async fn drained(receiver: &Receiver, deliveries: u64) -> Result<(), Failure> {
+fn stream(options: &Options, fanfare: &Fanfare) -> Stream {
+    Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") }
+}
+
+async fn drained(receiver: &Receivers, deliveries: usize) -> Result<(), Failure> {
     let waiting = tokio::time::timeout(DRAIN, receiver.wait_for(deliveries)).await;
-    waiting.map_err(|_| format!("only {} of {deliveries} deliveries arrived", receiver.count()).into())
-}
-
-/// The 50th and 99th percentile of the time from a moment of the sender's to the receipt. Sender and receiver share a
-/// process, so that their clocks are one.
-fn percentiles(receiver: &Receiver, sent: &[Published], from: impl Fn(&Published) -> u64) -> (u64, u64) {
-    let arrival = |published: &Published| Some(receiver.arrival(published.number)?.saturating_sub(from(published)));
-    middle_and_high(sent.iter().filter_map(arrival).collect())
-}
-
-/// The 50th and 99th percentile.
-pub(crate) fn middle_and_high(mut times: Vec<u64>) -> (u64, u64) {
-    times.sort_unstable();
-    let at = |percent: usize| times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied();
-    (at(50).unwrap_or_default(), at(99).unwrap_or_default())
+    waiting.map_err(|_| format!("only {} of {deliveries} deliveries arrived", receiver.taken()).into())
 }
