@@ -38,6 +38,8 @@ mod crash;
 mod delivery;
 #[path = "blackbox/direct.rs"]
 mod direct;
+#[path = "blackbox/direct_hostile.rs"]
+mod direct_hostile;
 #[path = "blackbox/due_together.rs"]
 mod due_together;
 #[path = "blackbox/filters.rs"]

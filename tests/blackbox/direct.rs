@@ -33,13 +33,16 @@ pub(crate) async fn rejections(stream: &jetstream::Context) -> BTreeMap<String, 
     // A stream that never had a message begins at 0, where there is none.
     for sequence in state.first_sequence.max(1)..=state.last_sequence {
         let message = rejected.get_raw_message(sequence).await.unwrap();
-        let header = message.headers.get("Fanfare-Rejection").unwrap().as_str().replace("%", "\\x");
-        let decoded = percent(&header);
-        let about: Value = serde_json::from_str(&decoded).unwrap();
+        let about: Value = serde_json::from_str(&rejection(&message.headers)).unwrap();
         let body = String::from_utf8_lossy(&message.payload).into_owned();
         found.insert(about["subject"].as_str().unwrap().to_owned(), (body, about));
     }
     found
+}
+
+/// What is said of a rejected message, as JSON.
+pub(crate) fn rejection(headers: &async_nats::HeaderMap) -> String {
+    percent(&headers.get("Fanfare-Rejection").unwrap().as_str().replace('%', "\\x"))
 }
 
 /// Undoes the encoding of a header, of which these tests use what is ASCII.

@@ -1,5 +1,6 @@
 //! Connecting: NATS is waited for, its version and streams are checked; Redis may come later.
 
+pub(crate) mod bare;
 mod servers;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
 //! drops when it is full; what has been processed is removed by [`retention`].
 
 mod append;
+mod aside;
 mod backlog;
 mod position;
 mod reader;

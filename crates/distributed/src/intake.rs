@@ -1,10 +1,16 @@
 //! The intake: what producers publish straight to NATS, in a stream that the server divides by project.
 //!
-//! It is worked off like gates are: one holder for each partition, which follows the headers alone, so that it knows what
-//! waits of which project, and reads bodies when their turn comes. What is done with is removed by one purge for each batch.
+//! It is worked off like gates are: one holder for each partition, which follows the subjects alone, so that it knows what
+//! waits of which project, and reads messages when their turn comes. What is done with is removed by one purge for each batch.
+//!
+//! The server takes any bytes from whoever may publish: in headers, and, spaces and line feeds apart, in subjects. Nothing here
+//! relies on them being well-formed before they have been looked at.
 
+mod follow;
+mod headers;
 mod index;
 mod partition;
+mod stored;
 
 use std::sync::Arc;
 

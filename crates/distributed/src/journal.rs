@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::journal::{JournalPosition, JournalReader};
 use fanfare_core::ports::{Journal, StoreResult};
+use fanfare_telemetry::Metrics;
 
 use crate::Distributed;
-use crate::error::{corrupt, nats_error};
+use crate::error::nats_error;
 use crate::follow::{Follow, Following};
 use crate::message::Draft;
 
@@ -53,32 +54,44 @@ impl Journal for Distributed {
             after.0 + 1
         };
         let follow = Follow {
-            stream: name,
+            stream: name.clone(),
             subject: self.shared.names.journal_subject(),
             headers_only: false,
             from,
             ahead: AHEAD,
         };
-        Ok(Box::new(Reader { following: Following::new(store.clone(), Arc::clone(&self.shared.clock), follow) }))
+        let following = Following::new(store.clone(), Arc::clone(&self.shared.clock), follow);
+        Ok(Box::new(Reader { following, stream: name, metrics: self.shared.metrics.clone() }))
     }
 }
 
 struct Reader {
     following: Following,
+    stream: String,
+    metrics: Metrics,
 }
 
 #[async_trait]
 impl JournalReader for Reader {
     async fn next(&mut self, max: usize) -> StoreResult<Vec<(JournalPosition, JournalEntry)>> {
         const DOING: &str = "read the journal";
-        let mut message = Some(self.following.next(DOING).await?);
-        // From here on nothing is awaited: what is taken is handed out.
         let mut entries = Vec::new();
-        while let Some((sequence, taken)) = message.take() {
-            let entry = serde_json::from_slice(&taken.payload).map_err(|error| corrupt(DOING, error))?;
-            entries.push((JournalPosition(sequence), entry));
-            if entries.len() < max {
-                message = self.following.ready(DOING)?;
+        while entries.is_empty() {
+            let mut message = Some(self.following.next(DOING).await?);
+            // From here on nothing is awaited: what is taken is handed out.
+            while let Some((sequence, taken)) = message.take() {
+                match serde_json::from_slice(&taken.payload) {
+                    Ok(entry) => entries.push((JournalPosition(sequence), entry)),
+                    Err(error) => {
+                        // It stays where it is, for an operator to look at, until its age.
+                        self.metrics.unreadable.with_label_values(&["journal"]).inc();
+                        let stream = &self.stream;
+                        tracing::error!(sequence, stream, %error, "a journal entry cannot be read; the read model goes on without it");
+                    }
+                }
+                if entries.len() < max {
+                    message = self.following.ready(DOING)?;
+                }
             }
         }
         Ok(entries)

@@ -18,6 +18,7 @@ mod message;
 mod names;
 mod queue;
 mod redis_link;
+mod rejected;
 mod sample;
 mod shares;
 mod store;

@@ -254,6 +254,11 @@ impl Names {
         format!("{}.events.*.>", self.lower)
     }
 
+    /// The pattern of what was published under a subject with a wildcard in it: the server takes it, and does not divide it.
+    pub(crate) fn undivided(&self) -> String {
+        format!("{}.events.>", self.lower)
+    }
+
     /// The subject under which something was published.
     pub(crate) fn published_under(&self, project: &str, event_type: &str) -> String {
         format!("{}.events.{project}.{event_type}", self.lower)
@@ -274,11 +279,28 @@ impl Names {
         format!("{}.intake.{partition}.{project}.>", self.lower)
     }
 
-    /// The project and the event's type in the subject of a message in the intake.
+    /// The project and the event's type in the subject of a message in the intake. A subject that has a wildcard in it, which the
+    /// server lets through, is there as it was published.
     pub(crate) fn published_as<'s>(&self, subject: &'s str) -> Option<(&'s str, &'s str)> {
-        let rest = subject.strip_prefix(&*self.lower)?.strip_prefix(".intake.")?;
-        let (_, rest) = rest.split_once('.')?;
+        let rest = subject.strip_prefix(&*self.lower)?;
+        if let Some(published) = rest.strip_prefix(".events.") {
+            return published.split_once('.');
+        }
+        let (_, rest) = rest.strip_prefix(".intake.")?.split_once('.')?;
         rest.split_once('.')
+    }
+
+    /// The project of whose messages in its partition this is one, by its subject; `None` if that names no project that could
+    /// exist, or is not divided into the partitions.
+    pub(crate) fn line_of<'s>(&self, subject: &'s [u8]) -> Option<&'s str> {
+        let rest = subject.strip_prefix(self.lower.as_bytes())?.strip_prefix(b".intake.")?;
+        let project = rest.split(|byte| *byte == b'.').nth(1)?;
+        std::str::from_utf8(project).ok().filter(|project| ProjectId::new(*project).is_ok())
+    }
+
+    /// The project in the subject of an accepted event.
+    pub(crate) fn accepted_project<'s>(&self, subject: &'s str) -> Option<&'s str> {
+        subject.strip_prefix(&*self.lower)?.strip_prefix(".accepted.")?.split('.').nth(1)
     }
 
     /// The pattern of everything rejected.
@@ -286,7 +308,9 @@ impl Names {
         format!("{}.rejected.*", self.lower)
     }
 
+    /// The subject of what was rejected of a project, or of what names none that could exist.
     pub(crate) fn rejected_of(&self, project: &str) -> String {
+        let project = if ProjectId::new(project).is_ok() { project } else { "~" };
         format!("{}.rejected.{project}", self.lower)
     }
 
@@ -378,7 +402,12 @@ mod tests {
         assert_eq!(names().published_as("fanfare.intake.3.shop.order.paid"), Some(("shop", "order.paid")));
         assert_eq!(names().published_as("fanfare.intake.3.shop.x"), Some(("shop", "x")));
         assert_eq!(names().published_as("fanfare.intake.3.shop"), None);
-        assert_eq!(names().published_as("fanfare.events.shop.x"), None);
+        assert_eq!(names().published_as("fanfare.events.*.x"), Some(("*", "x")));
+        assert_eq!(names().line_of(b"fanfare.intake.3.shop.x.\xff"), Some("shop"));
+        for none in [&b"fanfare.intake.3.sh\xffop.x"[..], b"fanfare.events.shop.*", b"fanfare.intake.3.>.x"] {
+            assert_eq!(names().line_of(none), None);
+        }
+        assert_eq!(names().rejected_of("*"), "fanfare.rejected.~");
     }
 
     #[test]

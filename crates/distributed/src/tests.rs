@@ -4,6 +4,7 @@ mod bounds;
 mod doors;
 mod faults;
 mod harness;
+mod intake;
 mod overdue;
 mod redis_cluster;
 mod redis_doors;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::Embedded;
 use crate::codec::{from_json, to_json};
 use crate::error::closed;
+use crate::page::Page;
 use crate::tail::{Tail, Taken};
 use crate::writer::{Failed, Tx};
 
@@ -147,11 +148,17 @@ impl JournalReader for Reader {
                 return Err(closed(DOING));
             }
             let taken = journal.tail.lock().take(self.after, max);
-            let entries = match taken {
-                Taken::Items(entries) => entries,
+            let (entries, reached) = match taken {
+                Taken::Items(entries) => {
+                    let reached = entries.last().map(|(position, _)| *position);
+                    (entries, reached)
+                }
                 Taken::Behind => {
                     let (after, bytes) = (self.after, self.engine.shared.config.window_bytes);
-                    self.engine.readers.read(DOING, move |file| page(file, DOING, after, max, bytes)).await?
+                    let page =
+                        self.engine.readers.read(DOING, move |file| page(file, DOING, after, max, bytes)).await?;
+                    self.engine.shared.tell("journal", &page.unreadable);
+                    (page.items, page.reached)
                 }
                 Taken::Nothing => {
                     tokio::select! {
@@ -161,12 +168,15 @@ impl JournalReader for Reader {
                     continue;
                 }
             };
-            let Some((last, _)) = entries.last() else {
+            let Some(reached) = reached else {
                 // What stood here was forgotten by permission of another reader: go on with what is left.
                 self.after = self.after.max(self.engine.journal_done().await?);
                 continue;
             };
-            self.after = *last;
+            self.after = reached;
+            if entries.is_empty() {
+                continue;
+            }
             return Ok(entries
                 .into_iter()
                 .map(|(position, entry)| (JournalPosition(position.unsigned_abs()), entry))
@@ -202,20 +212,20 @@ fn page(
     after: i64,
     max: usize,
     max_bytes: usize,
-) -> Result<Vec<(i64, JournalEntry)>, Failed> {
+) -> Result<Page<JournalEntry>, Failed> {
     let mut statement =
         file.prepare_cached("SELECT position, entry FROM journal WHERE position > ?1 ORDER BY position LIMIT ?2")?;
     let mut rows = statement.query((after, i64::try_from(max).unwrap_or(i64::MAX)))?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
+    let (mut page, mut bytes) = (Page::default(), 0);
     while let Some(row) = rows.next()? {
-        let json = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let json = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
         bytes += json.len();
-        entries.push((row.get(0)?, from_json(doing, json)?));
+        page.take(row.get(0)?, from_json(doing, json));
         if bytes >= max_bytes {
             break;
         }
     }
-    Ok(entries)
+    Ok(page)
 }
 
 impl Embedded {

@@ -15,6 +15,7 @@ mod events;
 mod journal;
 mod lock;
 mod maintenance;
+mod page;
 mod queue;
 mod readers;
 mod tail;

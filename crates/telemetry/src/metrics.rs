@@ -44,6 +44,8 @@ pub const ATTEMPT_OUTCOMES: [&str; 13] = [
 pub const ENDS: [&str; 4] = ["delivered", "exhausted", "expired", "discarded"];
 /// Why a delivery went into quarantine; the label `reason` of `fanfare_delivery_quarantined_total`.
 pub const QUARANTINE_REASONS: [&str; 2] = ["leased_too_often", "unreadable"];
+/// What stands in a store and could not be read; the label `what` of `fanfare_store_unreadable_total`.
+pub const UNREADABLE: [&str; 2] = ["event", "journal"];
 /// What a claim was answered; the label `decision` of `fanfare_dedup_decisions_total`.
 pub const DEDUP_DECISIONS: [&str; 6] = ["claimed", "taken_over", "busy", "stale", "done", "unavailable"];
 /// Why a delivery is due later; the label `reason` of `fanfare_delivery_due`.
@@ -132,6 +134,7 @@ pub struct All {
     pub queue_commit_batch_size: Histogram,
     pub queue_commit_duration: Histogram,
     pub sqlite_wal_bytes: IntGaugeVec,
+    pub unreadable: IntCounterVec,
     pub history_entries: IntCounter,
     pub history_lag: Gauge,
 }
@@ -325,6 +328,12 @@ impl Metrics {
                 "Size of the write-ahead log, by database.",
                 "database",
                 &DATABASES,
+            ),
+            unreadable: make.counters(
+                "store_unreadable_total",
+                "Events and journal entries that stand in the store and could not be read, so that they were passed over.",
+                "what",
+                &UNREADABLE,
             ),
             history_entries: make.counter("history_entries_total", "Journal entries applied to the read model."),
             history_lag: make

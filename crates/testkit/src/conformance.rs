@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
-use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal};
 
 /// An engine, opened: one process's view of it.
@@ -82,6 +82,12 @@ pub trait Harness: Send + Sync + Sized + 'static {
 
     /// Makes what is stored of a delivery unreadable, while no engine is open.
     async fn spoil(&self, webhook: WebhookId, delivery: DeliveryId);
+
+    /// Makes what is stored of an accepted event unreadable, while no engine is open. It may come to stand at the log's end.
+    async fn spoil_event(&self, project: &ProjectId, event: &EventId);
+
+    /// Makes the journal's last entry unreadable, while no engine is open.
+    async fn spoil_last_entry(&self);
 }
 
 /// Makes one test of each promise for the harness, which is a type in scope.
@@ -103,6 +109,7 @@ macro_rules! conformance_suite {
                 an_advanced_position_is_durable_and_the_rest_comes_again
                 a_partition_passes_to_the_next_holder
                 accepted_events_survive_a_crash
+                an_event_that_cannot_be_read_holds_nobody_up
             }
             queue {
                 a_pushed_delivery_is_leased_as_it_was_pushed
@@ -181,6 +188,7 @@ macro_rules! conformance_suite {
                 entries_survive_a_crash_and_positions_go_on_rising
                 entries_that_are_done_with_are_not_asked_for_again
                 concurrent_appends_keep_the_order_of_each
+                an_entry_that_cannot_be_read_is_passed_over
             }
             config_store {
                 records_read_back_with_rising_revisions

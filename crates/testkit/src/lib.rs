@@ -13,7 +13,7 @@ mod server;
 
 pub use authority::{Authority, CertificateFiles};
 pub use clock::ManualClock;
-pub use nats::{NatsCluster, NatsOperator, NatsServer};
+pub use nats::{NatsCluster, NatsOperator, NatsServer, RawProducer};
 pub use process::{ClusterServers, Engine, Fanfare, Servers};
 pub use receiver::{Received, Receiver, Reply};
 pub use redis::{RedisCluster, RedisSentinels, RedisServer};

@@ -1,6 +1,7 @@
 //! A real `nats-server` with JetStream, on a port and in a directory of its own.
 
 mod operator;
+mod raw;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use crate::process::free_port;
 use crate::server::{Kind, Server};
 
 pub use operator::NatsOperator;
+pub use raw::RawProducer;
 
 /// How long a server may take to catch up.
 const PATIENCE: Duration = Duration::from_secs(60);

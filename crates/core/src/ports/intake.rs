@@ -23,12 +23,16 @@ pub struct Published {
     pub position: IntakePosition,
     /// When the broker had it.
     pub at: Timestamp,
-    /// The project that it was published to, as the producer wrote it.
+    /// The project that it was published to, as the producer wrote it; U+FFFD stands for what is no UTF-8.
     pub project: Arc<str>,
-    /// The event's type that it was published under.
+    /// The event's type that it was published under, likewise.
     pub event_type: String,
-    /// Its headers.
+    /// Its headers; none where they are not well-formed.
     pub headers: Vec<(String, String)>,
+    /// The headers as they came, byte for byte.
+    pub raw_headers: Bytes,
+    /// What is wrong with them, where they are not well-formed: the message is no event then.
+    pub malformed: Option<&'static str>,
     /// Its body.
     pub body: Bytes,
 }
@@ -49,7 +53,7 @@ pub struct Rejection {
 /// How much waits in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// The project, as producers wrote it.
+    /// The project; empty for all messages together whose subject names none that could exist.
     pub project: Arc<str>,
     /// How many messages.
     pub count: usize,
@@ -96,7 +100,8 @@ pub trait IntakeShare: Send {
     async fn next(&mut self) -> StoreResult<Arc<dyn IntakePartition>>;
 }
 
-/// One partition, held by this process alone. All messages of a project are in the same one.
+/// One partition, held by this process alone. All messages of a project are in the same one. Producers may write anything into
+/// subjects, headers and bodies: whatever it is, it is handed out like everything else.
 #[async_trait]
 pub trait IntakePartition: Send + Sync {
     /// The projects that have messages waiting. Waits until there is one; answers again at once while there is.

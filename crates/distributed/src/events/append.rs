@@ -48,6 +48,7 @@ async fn compare(engine: &Distributed, event: &Event, first: u64) -> StoreResult
     let (store, stream) = (&engine.shared.store, engine.shared.names.events());
     // One that is not retained any more was accepted nevertheless; what it said is not known.
     let Some(stored) = store.message(DOING, &stream, first).await? else { return Ok(Appended::Duplicate) };
-    let same = content(DOING, Some(&stored.headers))? == event.content;
-    Ok(if same { Appended::Duplicate } else { Appended::Conflict })
+    // Neither is what it said if it cannot be read; whoever reads the partition says so.
+    let Ok(content) = content(DOING, Some(&stored.headers)) else { return Ok(Appended::Duplicate) };
+    Ok(if content == event.content { Appended::Duplicate } else { Appended::Conflict })
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::event_log::{LoggedEvent, Partition, PartitionReader, PartitionShare, Position};
 
+use super::aside::Unreadable;
 use super::event;
 use super::position::{self, Claimed};
 use crate::Distributed;
@@ -61,8 +62,18 @@ struct Reader {
     following: Following,
     /// What was there when this holder came may have been handed out by the one before.
     seen_before: u64,
-    /// What has been handed out and not been advanced past.
-    handed: VecDeque<u64>,
+    /// What has been handed out, or put aside, and not been advanced past.
+    handed: VecDeque<Handed>,
+    /// What comes next, and has to be put aside first.
+    unreadable: Option<Unreadable>,
+}
+
+/// What was taken from the partition.
+#[derive(Clone, Copy)]
+struct Handed {
+    sequence: u64,
+    /// It could not be read: nobody will say that it is done with.
+    aside: bool,
 }
 
 impl Reader {
@@ -78,7 +89,36 @@ impl Reader {
         let from = claimed.position.sequence + 1;
         let follow = Follow { stream: names.events(), subject, headers_only: false, from, ahead: AHEAD };
         let following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), follow);
-        Ok(Self { engine: engine.clone(), holding, claimed, following, seen_before, handed: VecDeque::new() })
+        Ok(Self {
+            engine: engine.clone(),
+            holding,
+            claimed,
+            following,
+            seen_before,
+            handed: VecDeque::new(),
+            unreadable: None,
+        })
+    }
+
+    /// Puts aside what cannot be read. Dropped while waiting, it is done by the next call.
+    async fn put_aside(&mut self) -> StoreResult<()> {
+        let Some(unreadable) = &self.unreadable else { return Ok(()) };
+        unreadable.put_aside(&self.engine).await?;
+        self.handed.push_back(Handed { sequence: unreadable.sequence, aside: true });
+        self.unreadable = None;
+        Ok(())
+    }
+
+    /// Moves the position past the first `done` of what was taken, and what was put aside behind them.
+    async fn pass(&mut self, mut done: usize) -> StoreResult<()> {
+        while self.handed.get(done).is_some_and(|handed| handed.aside) {
+            done += 1;
+        }
+        let Some(last) = done.checked_sub(1).and_then(|at| self.handed.get(at)).copied() else { return Ok(()) };
+        self.claimed.advance(&self.engine, self.holding.partition, last.sequence).await?;
+        self.handed.drain(..done);
+        self.engine.shared.events.shrank(done);
+        Ok(())
     }
 }
 
@@ -90,23 +130,33 @@ impl PartitionReader for Reader {
 
     async fn next(&mut self, max: usize) -> StoreResult<Vec<LoggedEvent>> {
         self.holding.check(&*self.engine.shared.clock, READING)?;
-        let first = tokio::select! {
-            biased;
-            () = self.holding.lost() => return Err(fanfare_core::ports::StoreError::lost(READING)),
-            message = self.following.next(READING) => message?,
-        };
-        // From here on nothing is awaited: what is taken is handed out.
-        let mut message = Some(first);
         let mut events = Vec::new();
-        while let Some((sequence, taken)) = message.take() {
-            self.handed.push_back(sequence);
-            events.push(LoggedEvent {
-                position: Position(sequence),
-                event: event(READING, taken.headers.as_ref(), taken.payload.clone())?,
-                redelivered: sequence <= self.seen_before,
-            });
-            if events.len() < max {
-                message = self.following.ready(READING)?;
+        while events.is_empty() {
+            self.put_aside().await?;
+            // Only what is at the front: what was handed out before it is not done with.
+            self.pass(0).await?;
+            let first = tokio::select! {
+                biased;
+                () = self.holding.lost() => return Err(fanfare_core::ports::StoreError::lost(READING)),
+                message = self.following.next(READING) => message?,
+            };
+            // From here on nothing is awaited: what is taken is handed out.
+            let mut message = Some(first);
+            while let Some((sequence, taken)) = message.take() {
+                match event(READING, taken.headers.as_ref(), taken.payload.clone()) {
+                    Ok(event) => {
+                        self.handed.push_back(Handed { sequence, aside: false });
+                        let redelivered = sequence <= self.seen_before;
+                        events.push(LoggedEvent { position: Position(sequence), event, redelivered });
+                    }
+                    Err(error) => {
+                        self.unreadable = Some(Unreadable { sequence, message: taken, error });
+                        break;
+                    }
+                }
+                if events.len() < max {
+                    message = self.following.ready(READING)?;
+                }
             }
         }
         // A process that was frozen here has lost it meanwhile.
@@ -118,11 +168,6 @@ impl PartitionReader for Reader {
         const DOING: &str = "advance a partition's position";
         self.holding.check(&*self.engine.shared.clock, DOING)?;
         // Never past what was handed out: what comes there is not done with.
-        let done = self.handed.partition_point(|sequence| *sequence <= position.0);
-        let Some(last) = done.checked_sub(1).and_then(|at| self.handed.get(at)).copied() else { return Ok(()) };
-        self.claimed.advance(&self.engine, self.holding.partition, last).await?;
-        self.handed.drain(..done);
-        self.engine.shared.events.shrank(done);
-        Ok(())
+        self.pass(self.handed.partition_point(|handed| handed.sequence <= position.0)).await
     }
 }

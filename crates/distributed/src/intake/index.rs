@@ -48,6 +48,12 @@ impl Index {
         self.projects.get(project).map_or_else(Vec::new, |waiting| waiting.iter().take(max).copied().collect())
     }
 
+    /// A project's sequences up to this one.
+    pub(super) fn up_to(&self, project: &str, sequence: u64) -> Vec<u64> {
+        let waiting = self.projects.get(project).into_iter().flatten();
+        waiting.copied().take_while(|waiting| *waiting <= sequence).collect()
+    }
+
     /// One is not there any more.
     pub(super) fn leave(&mut self, project: &str, sequence: u64) {
         self.retain(project, |waiting| *waiting != sequence);
@@ -85,6 +91,7 @@ mod tests {
         assert_eq!(waiting, [("one".to_owned(), 3), ("two".to_owned(), 1)]);
         assert!(!index.has_news());
         assert_eq!(index.first("one", 2), [1, 3]);
+        assert_eq!(index.up_to("one", 4), [1, 3]);
         index.leave_up_to("one", 3);
         index.leave("two", 2);
         assert_eq!(index.first("one", 9), [5]);

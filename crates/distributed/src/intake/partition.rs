@@ -2,33 +2,26 @@
 
 use std::sync::Arc;
 
-use async_nats::HeaderMap;
 use async_trait::async_trait;
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::intake::{IntakePartition, IntakePosition, Published, Rejection, Waiting};
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
-use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::index::Index;
+use super::{follow, stored};
 use crate::Distributed;
 use crate::error::nats_error;
-use crate::follow::{self, Follow};
 use crate::message::Draft;
+use crate::rejected::Kept;
 use crate::shares::Holding;
-use crate::store::Stored;
 
 const WAITING: &str = "wait for published messages";
 const READING: &str = "read published messages";
 const REMOVING: &str = "remove published messages";
-/// How many headers are read ahead.
-const AHEAD: usize = 1000;
-/// The most bytes of a rejected message's own headers that are kept with it. Encoded they take up to several times as much, and
-/// body and headers together have to fit into one message.
-const KEPT_HEADER_BYTES: usize = 64 * 1024;
-/// What is known of a rejected message.
-const REJECTION: &str = "Fanfare-Rejection";
+/// Whose messages those are that name no project that could exist.
+const NOBODYS: &str = "";
 
 /// An owned partition.
 pub(super) struct Owned {
@@ -48,18 +41,14 @@ impl Owned {
     }
 
     async fn follow(&self) {
-        let shared = &self.engine.shared;
-        let what = Follow {
-            stream: shared.names.intake(),
-            subject: shared.names.intake_partition(self.holding.partition),
-            headers_only: true,
-            from: 1,
-            ahead: AHEAD,
-        };
-        follow::while_held(shared, &self.holding, what, WAITING, |sequence, message| {
-            if let Some((project, _)) = shared.names.published_as(&message.subject) {
-                self.index.lock().arrive(project, sequence);
-            }
+        let names = &self.engine.shared.names;
+        let mut subjects = vec![names.intake_partition(self.holding.partition)];
+        if self.holding.partition == 0 {
+            // What the server did not divide has to be somebody's.
+            subjects.push(names.undivided());
+        }
+        follow::while_held(&self.engine, &self.holding, subjects, |sequence, subject| {
+            self.index.lock().arrive(names.line_of(subject).unwrap_or(NOBODYS), sequence);
             self.changed.notify_waiters();
         })
         .await;
@@ -99,13 +88,12 @@ impl IntakePartition for Owned {
 
     async fn read(&self, project: &str, max: usize) -> StoreResult<Vec<Published>> {
         self.check(READING)?;
-        let (shared, stream) = (&self.engine.shared, self.engine.shared.names.intake());
         let sequences = self.index.lock().first(project, max);
-        let asked = sequences.iter().map(|sequence| shared.store.message(READING, &stream, *sequence));
+        let asked = sequences.iter().map(|sequence| stored::get(&self.engine, READING, *sequence));
         let found = try_join_all(asked).await?;
         let mut read = Vec::with_capacity(found.len());
-        for (sequence, stored) in sequences.into_iter().zip(found) {
-            match stored.and_then(|stored| published(&self.engine, stored)) {
+        for (sequence, found) in sequences.into_iter().zip(found) {
+            match found {
                 Some(message) => read.push(message),
                 // Removed by an operator, or by this process in a call whose answer did not come back.
                 None => self.index.lock().leave(project, sequence),
@@ -122,60 +110,38 @@ impl IntakePartition for Owned {
 
     async fn done(&self, project: &str, position: IntakePosition) -> StoreResult<()> {
         self.check(REMOVING)?;
-        let (shared, names) = (&self.engine.shared, &self.engine.shared.names);
-        let stream = shared.store.stream(REMOVING, &names.intake()).await?;
-        // Up to a sequence, and not that one itself. All before it that match have been handed out by this holder or one
-        // before, and kept elsewhere: a message of a project is never passed over.
-        let filter = names.intake_project(self.holding.partition, project);
-        let purged = stream.purge().filter(filter).sequence(position.0 + 1).await;
-        purged.map_err(|error| nats_error(REMOVING, error))?;
+        let (store, names) = (&self.engine.shared.store, &self.engine.shared.names);
+        if project == NOBODYS {
+            // No pattern has them and nothing else.
+            let done = self.index.lock().up_to(project, position.0);
+            let stream = names.intake();
+            try_join_all(done.into_iter().map(|sequence| store.delete(REMOVING, &stream, sequence))).await?;
+        } else {
+            let stream = store.stream(REMOVING, &names.intake()).await?;
+            // Up to a sequence, and not that one itself. All before it that match have been handed out by this holder or one
+            // before, and kept elsewhere: a message of a project is never passed over.
+            let filter = names.intake_project(self.holding.partition, project);
+            let purged = stream.purge().filter(filter).sequence(position.0 + 1).await;
+            purged.map_err(|error| nats_error(REMOVING, error))?;
+        }
         self.index.lock().leave_up_to(project, position.0);
         Ok(())
     }
 }
 
-fn published(engine: &Distributed, stored: Stored) -> Option<Published> {
-    let (project, event_type) = engine.shared.names.published_as(&stored.subject)?;
-    Some(Published {
-        position: IntakePosition(stored.sequence),
-        at: stored.at,
-        project: project.into(),
-        event_type: event_type.to_owned(),
-        headers: headers(&stored.headers),
-        body: stored.payload,
-    })
-}
-
-fn headers(map: &HeaderMap) -> Vec<(String, String)> {
-    let all = map.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-    all.map(|(name, value)| (name.to_string(), value.as_str().to_owned())).collect()
-}
-
-/// What is kept of a rejected message beside its body.
-#[derive(Serialize)]
-struct Kept<'a> {
-    subject: String,
-    published_at: String,
-    code: &'a str,
-    field: &'a str,
-    reason: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<&'a [(String, String)]>,
-}
-
 fn draft(engine: &Distributed, rejection: Rejection) -> Draft {
     let Rejection { message, code, field, reason } = rejection;
-    let bytes: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     let names = &engine.shared.names;
     let kept = Kept {
         subject: names.published_under(&message.project, &message.event_type),
         published_at: message.at.to_string(),
-        code,
-        field: &field,
-        reason: &reason,
-        headers: (bytes <= KEPT_HEADER_BYTES).then_some(&*message.headers),
+        code: code.to_owned(),
+        field,
+        reason,
+        headers: None,
+        raw_headers: None,
     };
-    Draft::new(names.rejected_of(&message.project), message.body.clone())
-        .id(&format!("rejected:{}:{}", message.position.0, message.at.as_millis()))
-        .describe(REJECTION, &kept)
+    let kept = kept.with_headers(message.headers, message.malformed.is_none(), &message.raw_headers);
+    let id = format!("rejected:{}:{}", message.position.0, message.at.as_millis());
+    kept.draft(names, &message.project, message.body, &id)
 }

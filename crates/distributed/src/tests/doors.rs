@@ -13,6 +13,7 @@ use nkeys::KeyPair;
 use tempfile::TempDir;
 
 use super::harness::metrics;
+use crate::connect::bare::Bare;
 use crate::{ConnectError, Distributed, DistributedConfig, NatsConfig};
 
 /// TLS needs it in the process.
@@ -35,7 +36,9 @@ async fn connect(nats: NatsConfig) -> Result<Distributed, ConnectError> {
 }
 
 async fn let_in(nats: NatsConfig) {
-    let engine = connect(nats).await.expect("it is let in");
+    let engine = connect(nats.clone()).await.expect("it is let in");
+    let bare = Bare::subscribe(&nats, "_INBOX.door").await;
+    assert!(bare.is_ok(), "the intake's own connection is not let in: {:?}", bare.err());
     let now = SystemClock::new().now();
     EventLog::append(&engine, vec![event("shop", "order-1", "x", now)]).await.expect("JetStream may be used");
     engine.close().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
-use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_runtime::{Span, SystemClock};
 use fanfare_telemetry::Metrics;
 use fanfare_testkit::conformance::{Engine, Harness};
@@ -103,6 +103,20 @@ impl<R: Redis> ServersWith<R> {
     }
 }
 
+impl<R> ServersWith<R> {
+    /// Puts another message in the place of the last one of a subject: with that header, and that body if there is one.
+    async fn replace(&self, stream: &str, subject: &str, header: (&'static str, &str), body: Option<&'static str>) {
+        let context = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap());
+        let stream = context.get_stream(stream).await.unwrap();
+        let stored = stream.get_last_raw_message_by_subject(subject).await.unwrap();
+        let payload = body.map_or(stored.payload, bytes::Bytes::from);
+        let draft = Draft::copy(stored.subject.to_string(), payload, &stored.headers).header(header.0, header.1);
+        stream.delete_message(stored.sequence).await.unwrap();
+        let (subject, message) = draft.into_parts();
+        context.send_publish(subject, message).await.unwrap().await.unwrap();
+    }
+}
+
 /// Metrics of their own.
 pub(super) fn metrics() -> Metrics {
     Metrics::new("test")
@@ -168,6 +182,17 @@ impl<R: Redis> Harness for ServersWith<R> {
             let (subject, message) = draft.into_parts();
             context.send_publish(subject, message).await.unwrap().await.unwrap();
         }
+    }
+
+    async fn spoil_event(&self, project: &ProjectId, event: &EventId) {
+        let names = Names::new("FANFARE", 4, 4);
+        let header = ("Fanfare-Event", "nonsense");
+        self.replace(&names.events(), &names.event_anywhere(project, event), header, None).await;
+    }
+
+    async fn spoil_last_entry(&self) {
+        let names = Names::new("FANFARE", 4, 4);
+        self.replace(&names.journal(), &names.journal_subject(), ("Fanfare-Event", "x"), Some("nonsense")).await;
     }
 
     async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {

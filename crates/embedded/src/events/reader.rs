@@ -1,5 +1,6 @@
 //! The one partition and its holder.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,6 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::event;
 use crate::Embedded;
 use crate::error::closed;
+use crate::page::Page;
 use crate::tail::Taken;
 use crate::writer::Failed;
 
@@ -56,7 +58,8 @@ impl PartitionShare for Share {
         };
         self.permit = Some(permit);
         let after = self.engine.shared.events.passed.load(Ordering::Acquire);
-        Ok(Box::new(Reader { engine: self.engine.clone(), after, lost: Arc::clone(&self.lost) }))
+        let lost = Arc::clone(&self.lost);
+        Ok(Box::new(Reader { engine: self.engine.clone(), after, unreadable: BTreeSet::new(), lost }))
     }
 }
 
@@ -64,6 +67,8 @@ impl PartitionShare for Share {
 struct Reader {
     engine: Embedded,
     after: i64,
+    /// What was passed over and no position has passed yet: nobody will say that it is done with.
+    unreadable: BTreeSet<i64>,
     lost: Arc<AtomicBool>,
 }
 
@@ -107,9 +112,19 @@ impl PartitionReader for Reader {
                 Taken::Items(events) => return Ok(self.hand_out(events)),
                 Taken::Behind => {
                     let (after, bytes) = (self.after, shared.config.window_bytes);
-                    let events = self.engine.readers.read(READING, move |file| page(file, after, max, bytes)).await?;
-                    if !events.is_empty() {
-                        return Ok(self.hand_out(events));
+                    let page = self.engine.readers.read(READING, move |file| page(file, after, max, bytes)).await?;
+                    shared.tell("event", &page.unreadable);
+                    self.unreadable.extend(page.unreadable.iter().map(|(position, _)| *position));
+                    if let Some(reached) = page.reached {
+                        let items = self.hand_out(page.items);
+                        self.after = reached;
+                        if !items.is_empty() {
+                            return Ok(items);
+                        }
+                        // Nobody says that the position may pass these: what is before them is done with, or not.
+                        let passed = shared.events.passed.load(Ordering::Acquire);
+                        self.advance(Position(passed.unsigned_abs())).await?;
+                        continue;
                     }
                     // Everything up to the end of what was there has been removed: that is only done with passed
                     // events.
@@ -128,7 +143,10 @@ impl PartitionReader for Reader {
     async fn advance(&mut self, position: Position) -> StoreResult<()> {
         const DOING: &str = "advance a partition's position";
         let (lost, shared) = (Arc::clone(&self.lost), Arc::clone(&self.engine.shared));
-        let position = i64::try_from(position.0).unwrap_or(i64::MAX);
+        let mut position = i64::try_from(position.0).unwrap_or(i64::MAX);
+        while self.unreadable.contains(&position.saturating_add(1)) {
+            position += 1;
+        }
         self.engine
             .writer
             .write(
@@ -149,23 +167,25 @@ impl PartitionReader for Reader {
                     shared.events.passed.fetch_max(position, Ordering::AcqRel);
                 },
             )
-            .await
+            .await?;
+        self.unreadable.retain(|unreadable| *unreadable > position);
+        Ok(())
     }
 }
 
-fn page(file: &Connection, after: i64, max: usize, max_bytes: usize) -> Result<Vec<(i64, Event)>, Failed> {
+fn page(file: &Connection, after: i64, max: usize, max_bytes: usize) -> Result<Page<Event>, Failed> {
     let mut statement = file.prepare_cached(
         "SELECT position, header, data, content FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
     )?;
     let mut rows = statement.query((after, i64::try_from(max).unwrap_or(i64::MAX)))?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let (mut page, mut bytes) = (Page::default(), 0);
     while let Some(row) = rows.next()? {
-        let event = event(READING, row, 1)??;
-        bytes += event.data.len();
-        events.push((row.get(0)?, event));
+        let event = event(READING, row, 1)?;
+        bytes += event.as_ref().map_or(0, |event| event.data.len());
+        page.take(row.get(0)?, event);
         if bytes >= max_bytes {
             break;
         }
     }
-    Ok(events)
+    Ok(page)
 }

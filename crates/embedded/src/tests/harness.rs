@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
-use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_runtime::Span;
 use fanfare_telemetry::Metrics;
 use fanfare_testkit::ManualClock;
@@ -127,6 +127,18 @@ macro_rules! harness {
                 let file = Connection::open(self.0.path().join("queue.db")).unwrap();
                 let spoil = "UPDATE bodies SET header = x'00' WHERE seq = (SELECT seq FROM deliveries WHERE id = ?1)";
                 assert_eq!(file.execute(spoil, [delivery.as_bytes()]).unwrap(), 1);
+            }
+
+            async fn spoil_event(&self, project: &ProjectId, event: &EventId) {
+                let file = Connection::open(self.0.path().join("queue.db")).unwrap();
+                let spoil = "UPDATE events SET header = x'00' WHERE project = ?1 AND id = ?2";
+                assert_eq!(file.execute(spoil, (project.as_str(), event.as_str())).unwrap(), 1);
+            }
+
+            async fn spoil_last_entry(&self) {
+                let file = Connection::open(self.0.path().join("queue.db")).unwrap();
+                let spoil = "UPDATE journal SET entry = x'00' WHERE position = (SELECT max(position) FROM journal)";
+                assert_eq!(file.execute(spoil, ()).unwrap(), 1);
             }
 
             fn clock(&self) -> Arc<dyn Clock> {

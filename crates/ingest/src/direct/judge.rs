@@ -13,6 +13,7 @@ use crate::answer;
 /// Where the subject's parts are, in what a producer is told of them.
 const PROJECT: &str = "subject (project)";
 pub(super) const TYPE: &str = "subject (type)";
+const HEADERS: &str = "headers";
 
 /// The project that a message was published to.
 ///
@@ -38,6 +39,9 @@ pub(super) fn unknown(project: &ProjectId) -> Problem {
 pub(super) fn event(message: &Published, project: &ProjectId) -> Result<Event, Problem> {
     let event_type = EventType::new(&*message.event_type)
         .map_err(|invalid| Problem::invalid(TYPE, format!("the type must be {invalid}")))?;
+    if let Some(wrong) = message.malformed {
+        return Err(Problem::invalid(HEADERS, wrong));
+    }
     let new_id = || message_id(message).unwrap_or_else(|| EventId::generated(id_of(message)));
     let reading = Reading {
         project,
@@ -99,6 +103,8 @@ mod tests {
             project: "shop".into(),
             event_type: event_type.to_owned(),
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            raw_headers: bytes::Bytes::new(),
+            malformed: None,
             body: body.to_owned().into(),
         }
     }
@@ -151,6 +157,13 @@ mod tests {
         assert_eq!(event.header.subject.unwrap().as_str(), "a b \u{1F642}");
         let wrong = read(&message("order.paid", &[("ce-id", "1"), ("Content-Type", "text/plain")], "{}")).unwrap_err();
         assert!(wrong.starts_with("content-type: data must be JSON"), "{wrong}");
+    }
+
+    #[test]
+    fn a_message_whose_headers_are_not_well_formed_is_no_event() {
+        let message =
+            Published { malformed: Some("headers must be UTF-8"), ..message("order.paid", &[], "{\"data\": {}}") };
+        assert_eq!(read(&message).unwrap_err(), "headers: headers must be UTF-8");
     }
 
     #[test]

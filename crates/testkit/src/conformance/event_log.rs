@@ -226,3 +226,43 @@ pub async fn accepted_events_survive_a_crash<H: Harness>(harness: H) {
     let read = Readers::of(&harness, &engine).await.read(40).await;
     assert_eq!(ids(&read), (0..40).map(|number| format!("{number:02}")).collect::<Vec<_>>());
 }
+
+/// It is passed over, wherever it stands, and the backlog does not count it for ever.
+pub async fn an_event_that_cannot_be_read_holds_nobody_up<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let now = harness.clock().now();
+    append(&engine, ["a", "b", "c"].iter().map(|id| event("shop", id, "x", now)).collect()).await;
+    harness.crash(engine).await;
+    harness.spoil_event(&project("shop"), &event_id("a")).await;
+    harness.spoil_event(&project("shop"), &event_id("b")).await;
+
+    let engine = harness.open().await;
+    append(&engine, ["d", "e"].iter().map(|id| event("shop", id, "x", now)).collect()).await;
+    let mut readers = Readers::of(&harness, &engine).await;
+    let read = readers.read(3).await;
+    assert_eq!(ids(&read), ["c", "d", "e"]);
+    readers.advance_past(&read).await;
+    assert_eq!(engine.log.backlog().await.expect("counted"), 0);
+    drop(readers);
+    harness.crash(engine).await;
+    harness.spoil_event(&project("shop"), &event_id("e")).await;
+
+    // Done with or not, at the end and alone.
+    let engine = harness.open().await;
+    append(&engine, vec![event("shop", "f", "x", now)]).await;
+    harness.crash(engine).await;
+    harness.spoil_event(&project("shop"), &event_id("f")).await;
+    let engine = harness.open().await;
+    let mut readers = Readers::of(&harness, &engine).await;
+    let passing = async {
+        while engine.log.backlog().await.expect("counted") > 0 {
+            for reader in &mut readers.readers {
+                waits(reader.next(1)).await;
+            }
+            harness.pass(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    soon(passing).await;
+    append(&engine, vec![event("shop", "g", "x", now)]).await;
+    assert_eq!(ids(&readers.read(1).await), ["g"]);
+}

@@ -131,3 +131,18 @@ pub async fn concurrent_appends_keep_the_order_of_each<H: Harness>(harness: H) {
     }
     drop(harness);
 }
+
+/// The entries behind it are read.
+pub async fn an_entry_that_cannot_be_read_is_passed_over<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    append(&engine, 0..3).await;
+    harness.crash(engine).await;
+    harness.spoil_last_entry().await;
+    let engine = harness.open().await;
+    let mut reader = reader(&engine, 0).await;
+    assert_eq!(numbers(&read(&mut *reader, 2, 10).await), [0, 1]);
+    waits(reader.next(10)).await;
+    append(&engine, [3]).await;
+    assert_eq!(numbers(&read(&mut *reader, 1, 10).await), [3]);
+    drop(harness);
+}
