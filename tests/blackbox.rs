@@ -40,6 +40,8 @@ mod delivery;
 mod direct;
 #[path = "blackbox/due_together.rs"]
 mod due_together;
+#[path = "blackbox/events.rs"]
+mod events;
 #[path = "blackbox/filters.rs"]
 mod filters;
 #[path = "blackbox/high_water.rs"]

@@ -107,9 +107,15 @@ impl PartitionReader for Reader {
                 Taken::Items(events) => return Ok(self.hand_out(events)),
                 Taken::Behind => {
                     let (after, bytes) = (self.after, shared.config.window_bytes);
-                    let events = self.engine.readers.read(READING, move |file| page(file, after, max, bytes)).await?;
+                    let (events, reached) =
+                        self.engine.readers.read(READING, move |file| page(file, after, max, bytes)).await?;
                     if !events.is_empty() {
                         return Ok(self.hand_out(events));
+                    }
+                    if reached > after {
+                        // Nothing but erased ones, which are passed over.
+                        self.after = reached;
+                        continue;
                     }
                     // Everything up to the end of what was there has been removed: that is only done with passed
                     // events.
@@ -153,19 +159,24 @@ impl PartitionReader for Reader {
     }
 }
 
-fn page(file: &Connection, after: i64, max: usize, max_bytes: usize) -> Result<Vec<(i64, Event)>, Failed> {
+/// The next events, and how far it has been read: what was erased is left out.
+fn page(file: &Connection, after: i64, max: usize, max_bytes: usize) -> Result<(Vec<(i64, Event)>, i64), Failed> {
     let mut statement = file.prepare_cached(
-        "SELECT position, header, data, content FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
+        "SELECT position, header, data, content, erased FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
     )?;
     let mut rows = statement.query((after, i64::try_from(max).unwrap_or(i64::MAX)))?;
-    let (mut events, mut bytes) = (Vec::new(), 0);
+    let (mut events, mut bytes, mut reached) = (Vec::new(), 0, after);
     while let Some(row) = rows.next()? {
+        reached = row.get(0)?;
+        if row.get(4)? {
+            continue;
+        }
         let event = event(READING, row, 1)??;
         bytes += event.data.len();
-        events.push((row.get(0)?, event));
+        events.push((reached, event));
         if bytes >= max_bytes {
             break;
         }
     }
-    Ok(events)
+    Ok((events, reached))
 }
