@@ -42,6 +42,8 @@ mod direct;
 mod direct_hostile;
 #[path = "blackbox/due_together.rs"]
 mod due_together;
+#[path = "blackbox/events.rs"]
+mod events;
 #[path = "blackbox/filters.rs"]
 mod filters;
 #[path = "blackbox/floods.rs"]

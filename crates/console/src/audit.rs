@@ -49,6 +49,8 @@ pub(crate) enum Act {
     Tested,
     /// A delivery was asked for again.
     Retried,
+    /// An event was deleted.
+    EventDeleted,
     /// An API key was made.
     KeyCreated,
     /// An API key got another name or other scopes.
@@ -79,6 +81,7 @@ impl Act {
             Act::SecretRotated => "webhook.secret_rotated",
             Act::Tested => "webhook.tested",
             Act::Retried => "delivery.retried",
+            Act::EventDeleted => "event.deleted",
             Act::KeyCreated => "api_key.created",
             Act::KeyUpdated => "api_key.updated",
             Act::KeyDeleted => "api_key.deleted",

@@ -4,6 +4,9 @@
 //! from there as pending. One that the read model still does not know long after is not called so: its deliveries are not recorded.
 //! The data comes from the log and is null once it is no longer retained.
 
+pub(crate) mod delete;
+pub(crate) mod list;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,6 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fanfare_core::clock::Timestamp;
 use fanfare_core::event::EventType;
 use fanfare_core::ids::{ApiKeyId, ProjectId, WebhookId};
 use serde::Serialize;
@@ -38,6 +39,24 @@ pub(crate) fn limit(query: &mut Query) -> usize {
 /// Takes `after` from a query.
 pub(crate) fn after<C: Cursor>(query: &mut Query) -> Option<C> {
     query.one("after", |text| C::decode(text).ok_or_else(|| "is not a cursor that this list gave as `next`".to_owned()))
+}
+
+/// Reads a time from a query.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
+    // A plus sign that the client did not encode arrives as a space; no RFC 3339 time has one.
+    Timestamp::parse(&text.replace(' ', "+")).map_err(|error| error.to_string())
+}
+
+/// Says so if a span of time ends before it begins.
+pub(crate) fn in_order(query: &mut Query, since: Option<Timestamp>, until: Option<Timestamp>) {
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        query.at("since", "must be before `until`");
+    }
 }
 
 /// A place in a list.
@@ -88,6 +107,22 @@ pub(crate) struct AfterDelivery(pub(crate) u64);
 
 impl Cursor for AfterDelivery {
     const KIND: u8 = b'd';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}
+
+/// A place among a project's events, as the read model counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AfterEvent(pub(crate) u64);
+
+impl Cursor for AfterEvent {
+    const KIND: u8 = b'e';
 
     fn to_bytes(&self) -> Vec<u8> {
         self.0.to_be_bytes().to_vec()
@@ -156,6 +191,7 @@ mod tests {
         assert_eq!(AfterWebhook::decode(&webhook.encode()), Some(webhook));
         assert_eq!(AfterDelivery::decode(&AfterDelivery(u64::MAX).encode()), Some(AfterDelivery(u64::MAX)));
         assert_eq!(AfterDelivery::decode(&webhook.encode()), None);
+        assert_eq!(AfterDelivery::decode(&AfterEvent(1).encode()), None);
         for wrong in ["", "x", "d", "!!", &AfterDelivery(1).encode()[1..]] {
             assert_eq!(AfterDelivery::decode(wrong), None, "{wrong}");
         }

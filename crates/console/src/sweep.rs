@@ -1,6 +1,7 @@
 //! Finishes deletions that were cut off, by a crash or because the store went away half-way: a health record without its
-//! webhook is the trace of one, a note of use without its API key of another. See [`webhooks::delete`](crate::webhooks::delete)
-//! and [`api_keys::delete`](crate::api_keys::delete) for the orders.
+//! webhook is the trace of one, a note of use without its API key of another, an event that the read model has erased of a third.
+//! See [`webhooks::delete`](crate::webhooks::delete), [`api_keys::delete`](crate::api_keys::delete) and
+//! [`events::delete`](crate::events::delete) for the orders.
 
 use std::convert::Infallible;
 
@@ -11,8 +12,8 @@ use fanfare_core::ports::config_store::{Expected, Group, Key};
 use fanfare_runtime::Shutdown;
 use fanfare_runtime::tasks::report;
 
-use crate::Console;
 use crate::webhooks::{delete, stored};
+use crate::{Console, events};
 
 /// Looks at once, then again and again, until shutdown. What goes wrong is tried again at the next look.
 pub(crate) async fn run(console: Console, clock: &dyn Clock, shutdown: &Shutdown) -> Result<(), Infallible> {
@@ -21,6 +22,9 @@ pub(crate) async fn run(console: Console, clock: &dyn Clock, shutdown: &Shutdown
             console.registry.loaded().await;
             if let Err(error) = sweep(&console, clock).await {
                 tracing::warn!(error = %report(&error), "interrupted deletions could not be looked for; trying again");
+            }
+            if let Err(error) = events::delete::finish(&console, clock.now()).await {
+                tracing::warn!(error = %report(&error), "deletions of events could not be finished; trying again");
             }
             clock.sleep(console.config.sweep_every.get()).await;
         };

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::delivery::{DeliveryHeader, Next, Place, QuarantineReason};
 use crate::event::EventHeader;
 use crate::health::Health;
-use crate::ids::{DeliveryId, Hop, ProjectId, WebhookId};
+use crate::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
 use crate::ports::config_store::Revision;
 
 /// One entry.
@@ -31,6 +31,8 @@ pub enum JournalEntry {
     Quarantined(Quarantined),
     /// A webhook was deleted: its open deliveries are discarded.
     WebhookDeleted(WebhookDeleted),
+    /// An event was deleted by its owner: what is known of its content is erased, and its open deliveries are discarded.
+    EventDeleted(EventDeleted),
     /// A webhook's health record changed.
     HealthChanged(HealthChanged),
 }
@@ -122,6 +124,17 @@ pub struct WebhookDeleted {
     pub project: ProjectId,
     /// The webhook.
     pub webhook: WebhookId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::EventDeleted`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventDeleted {
+    /// The project.
+    pub project: ProjectId,
+    /// The event.
+    pub event: EventId,
     /// When.
     pub at: Timestamp,
 }

@@ -43,6 +43,16 @@ impl EventLog for Distributed {
         Ok(Some(event).filter(|event| event.header.project == *project && event.header.id == *id))
     }
 
+    async fn erase(&self, project: &ProjectId, id: &EventId) -> StoreResult<()> {
+        const DOING: &str = "erase an event";
+        let (stream, subject) = (self.shared.names.events(), self.shared.names.event_anywhere(project, id));
+        // Should one id have been accepted twice, outside the window in which repetitions are recognised, all of it goes.
+        while let Some(stored) = self.shared.store.last(DOING, &stream, &subject).await? {
+            self.shared.store.erase(DOING, &stream, stored.sequence).await?;
+        }
+        Ok(())
+    }
+
     async fn backlog(&self) -> StoreResult<u64> {
         backlog::backlog(self).await
     }

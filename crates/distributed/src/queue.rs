@@ -14,6 +14,7 @@ pub(crate) mod overdue;
 mod push;
 mod quarantine;
 mod settle;
+mod withdraw;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Timestamp;
@@ -21,7 +22,7 @@ use fanfare_core::delivery::{Delivery, Settlement};
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::delivery_queue::{
-    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
+    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling, Withdrawal,
 };
 use fanfare_core::ports::{DeliveryQueue, StoreResult};
 use parking_lot::Mutex;
@@ -113,6 +114,10 @@ impl DeliveryQueue for Distributed {
         max: usize,
     ) -> StoreResult<Vec<(GatePosition, Delivery)>> {
         gates::read(self, webhook, after, max).await
+    }
+
+    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
+        withdraw::withdraw(self, webhook, delivery).await
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {

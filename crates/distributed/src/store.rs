@@ -211,7 +211,16 @@ impl Store {
 
     /// Deletes a message. The library's own request also overwrites it, which takes a hundred times as long.
     pub(crate) async fn delete(&self, doing: &'static str, stream: &str, sequence: u64) -> StoreResult<()> {
-        let request = serde_json::json!({ "seq": sequence, "no_erase": true });
+        self.remove(doing, stream, sequence, true).await
+    }
+
+    /// Deletes a message and overwrites what was stored of it.
+    pub(crate) async fn erase(&self, doing: &'static str, stream: &str, sequence: u64) -> StoreResult<()> {
+        self.remove(doing, stream, sequence, false).await
+    }
+
+    async fn remove(&self, doing: &'static str, stream: &str, sequence: u64, no_erase: bool) -> StoreResult<()> {
+        let request = serde_json::json!({ "seq": sequence, "no_erase": no_erase });
         let asked = self.context.request(format!("STREAM.MSG.DELETE.{stream}"), &request).await;
         match asked.map_err(|error| nats_error(doing, error))? {
             Response::Ok(Deleted { success: true }) => Ok(()),

@@ -23,6 +23,7 @@ use crate::codec::from_json;
 use crate::config::EmbeddedConfig;
 use crate::error::corrupt;
 use crate::tail::Tail;
+use crate::writer::Tx;
 use crate::{Embedded, mark};
 
 /// The part of the log that is in memory.
@@ -94,13 +95,27 @@ impl EventLog for Embedded {
         let (project, id) = (project.clone(), id.clone());
         self.readers
             .read(DOING, move |file| {
-                let mut statement =
-                    file.prepare_cached("SELECT header, data, content FROM events WHERE project = ?1 AND id = ?2")?;
+                let mut statement = file.prepare_cached(
+                    "SELECT header, data, content FROM events WHERE project = ?1 AND id = ?2 AND erased = 0",
+                )?;
                 let found =
                     statement.query_row((project.as_str(), id.as_str()), |row| event(DOING, row, 0)).optional()?;
                 Ok(found.transpose()?)
             })
             .await
+    }
+
+    async fn erase(&self, project: &ProjectId, id: &EventId) -> StoreResult<()> {
+        let (project, id) = (project.clone(), id.clone());
+        let erase = move |tx: &mut Tx<'_>| {
+            // The content's hash stays: a late repetition is told from another event as before.
+            let mut update = tx.connection.prepare_cached(
+                "UPDATE events SET erased = 1, header = x'', data = x'' WHERE project = ?1 AND id = ?2 AND erased = 0",
+            )?;
+            update.execute((project.as_str(), id.as_str()))?;
+            Ok(())
+        };
+        self.writer.write("erase an event", 0, erase, |()| ()).await
     }
 
     async fn backlog(&self) -> StoreResult<u64> {

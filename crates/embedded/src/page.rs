@@ -13,13 +13,15 @@ use crate::Shared;
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<(i64, T)>,
     pub(crate) unreadable: Vec<(i64, StoreError)>,
+    /// Those of which nothing is there any more but their place.
+    pub(crate) erased: Vec<i64>,
     /// The last position that was looked at.
     pub(crate) reached: Option<i64>,
 }
 
 impl<T> Default for Page<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), unreadable: Vec::new(), reached: None }
+        Self { items: Vec::new(), unreadable: Vec::new(), erased: Vec::new(), reached: None }
     }
 }
 
@@ -29,6 +31,11 @@ impl<T> Page<T> {
             Ok(item) => self.items.push((position, item)),
             Err(error) => self.unreadable.push((position, error)),
         }
+        self.reached = Some(position);
+    }
+
+    pub(crate) fn pass_over(&mut self, position: i64) {
+        self.erased.push(position);
         self.reached = Some(position);
     }
 }

@@ -16,6 +16,7 @@ mod refill;
 mod settle;
 mod state;
 mod window;
+mod withdraw;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Timestamp;
@@ -23,7 +24,7 @@ use fanfare_core::delivery::{Delivery, Settlement};
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::delivery_queue::{
-    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
+    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling, Withdrawal,
 };
 use fanfare_core::ports::{DeliveryQueue, StoreResult};
 use parking_lot::Mutex;
@@ -142,6 +143,10 @@ impl DeliveryQueue for Embedded {
         max: usize,
     ) -> StoreResult<Vec<(GatePosition, Delivery)>> {
         self.readers.read("read what stands behind a gate", move |file| gates::read(file, webhook, after, max)).await
+    }
+
+    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
+        withdraw::withdraw(self, webhook, delivery).await
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {

@@ -13,7 +13,9 @@ use std::collections::HashMap;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Place};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId};
-use fanfare_core::journal::{BroughtForward, FannedOut, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted};
+use fanfare_core::journal::{
+    BroughtForward, EventDeleted, FannedOut, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted,
+};
 use fanfare_core::ports::journal::JournalPosition;
 use rusqlite::{Transaction, params};
 
@@ -43,8 +45,9 @@ pub(crate) fn apply(
         batch.fold(entry)?;
     }
     let mut delivery_seqs = Seqs::new(transaction, Table::Deliveries)?;
+    let any_deleted = events::any_deleted(transaction)?;
     for touched in &batch.touched {
-        rows::write(transaction, touched, &mut delivery_seqs)?;
+        rows::write(transaction, touched, &mut delivery_seqs, any_deleted)?;
     }
     transaction
         .prepare_cached("UPDATE progress SET journal = ?1 WHERE only = 1")?
@@ -67,6 +70,7 @@ pub(crate) fn happened_at(entry: &JournalEntry) -> Timestamp {
         JournalEntry::BroughtForward(entry) => entry.at,
         JournalEntry::Quarantined(entry) => entry.at,
         JournalEntry::WebhookDeleted(entry) => entry.at,
+        JournalEntry::EventDeleted(entry) => entry.at,
         JournalEntry::HealthChanged(entry) => entry.at,
     }
 }
@@ -94,6 +98,38 @@ pub(crate) fn close_some(transaction: &Transaction<'_>) -> rusqlite::Result<bool
     Ok(true)
 }
 
+/// Erases some of what is known of a deleted event: what was sent and answered; and closes its open deliveries. Answers whether
+/// there may be more to erase.
+///
+/// The event's row says `deletion = 0` until a step finds nothing more, so a crash between two steps goes on with them.
+pub(crate) fn erase_some(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    use rusqlite::OptionalExtension as _;
+    let event: Option<(i64, i64)> = transaction
+        .prepare_cached("SELECT seq, deleted_at FROM events INDEXED BY events_in_deletion WHERE deletion = 0 AND deletion < 2 LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((event, at)) = event else { return Ok(false) };
+    let step = from_count(CLOSE_STEP as u64);
+    let closed = transaction
+        .prepare_cached(
+            "UPDATE deliveries SET status = 6, ended_at = ?2, waiting_reason = NULL, next_attempt_at = NULL
+             WHERE seq IN (SELECT seq FROM deliveries INDEXED BY deliveries_by_event
+                           WHERE event = ?1 AND status IN (0, 1, 2, 7) LIMIT ?3)",
+        )?
+        .execute(params![event, at, step])?;
+    let erased = transaction
+        .prepare_cached(
+            "DELETE FROM attempts WHERE rowid IN (
+                 SELECT a.rowid FROM deliveries AS d INDEXED BY deliveries_by_event
+                 JOIN attempts AS a ON a.delivery = d.seq WHERE d.event = ?1 LIMIT ?2)",
+        )?
+        .execute(params![event, step])?;
+    if closed.max(erased) < CLOSE_STEP {
+        transaction.prepare_cached("UPDATE events SET deletion = 1 WHERE seq = ?1")?.execute([event])?;
+    }
+    Ok(true)
+}
+
 /// The deliveries and events that the entries of one batch tell of.
 struct Batch<'t, 'e> {
     transaction: &'t Transaction<'t>,
@@ -117,6 +153,7 @@ impl<'e> Batch<'_, 'e> {
             JournalEntry::BroughtForward(entry) => self.brought_forward(entry),
             JournalEntry::Quarantined(entry) => self.quarantined(entry),
             JournalEntry::WebhookDeleted(entry) => self.webhook_deleted(entry),
+            JournalEntry::EventDeleted(entry) => self.event_deleted(entry),
             // A webhook's health is shown from its record; a delivery's place comes with the delivery's own entries.
             JournalEntry::HealthChanged(_) => Ok(()),
         }
@@ -199,6 +236,15 @@ impl<'e> Batch<'_, 'e> {
             .prepare_cached("INSERT OR IGNORE INTO deleted_webhooks (webhook, at, closed) VALUES (?1, ?2, 0)")?
             .execute(params![entry.webhook.as_bytes(), entry.at.as_millis()])
             .map(drop)
+    }
+
+    /// Notes the deletion, and erases the event's own row at once. Its attempts and open deliveries follow when they are written,
+    /// or by [`erase_some`], whichever is first. Of an event that the tables do not hold there is nothing to erase.
+    fn event_deleted(&mut self, entry: &'e EventDeleted) -> rusqlite::Result<()> {
+        match self.known_event(&entry.project, &entry.event)? {
+            Some(seq) => events::delete(self.transaction, seq, entry.at),
+            None => Ok(()),
+        }
     }
 
     fn stands(&mut self, id: DeliveryId, made: Made<'e>, hop: Hop, place: Place) -> rusqlite::Result<()> {

@@ -14,8 +14,11 @@ use tokio::sync::Semaphore;
 use crate::error::HistoryError;
 
 /// One entry for each schema, oldest first; a file's `user_version` says how many of them it has.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_read_model.sql"), include_str!("../migrations/0002_quarantine.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_read_model.sql"),
+    include_str!("../migrations/0002_quarantine.sql"),
+    include_str!("../migrations/0003_events.sql"),
+];
 /// Statements that a connection keeps prepared; there are fewer than this.
 const PREPARED: usize = 64;
 /// How many pages the write-ahead log may have before a commit checkpoints it by itself: 64 MiB. Many, since a page that

@@ -89,7 +89,8 @@ impl Follower {
                 unconfirmed = true;
             }
             if closing {
-                closing = self.database.write("close a deleted webhook's deliveries", apply::close_some).await?;
+                closing = self.database.write("close a deleted webhook's deliveries", apply::close_some).await?
+                    | self.database.write("erase a deleted event", apply::erase_some).await?;
             }
             if unconfirmed && self.clock.monotonic() >= checkpoint_due {
                 unconfirmed = !self.confirm(&mut *reader, position).await?;
@@ -98,10 +99,12 @@ impl Follower {
         }
     }
 
-    /// Step 1 of the module's order. Answers whether a webhook was deleted.
+    /// Step 1 of the module's order. Answers whether a webhook or an event was deleted.
     async fn apply(&self, entries: Vec<(JournalPosition, JournalEntry)>) -> Result<bool, HistoryError> {
         let count = entries.len() as u64;
-        let deletes = entries.iter().any(|(_, entry)| matches!(entry, JournalEntry::WebhookDeleted(_)));
+        let deletes = entries
+            .iter()
+            .any(|(_, entry)| matches!(entry, JournalEntry::WebhookDeleted(_) | JournalEntry::EventDeleted(_)));
         let last = entries.last().map(|(_, entry)| apply::happened_at(entry));
         // Said before as well, so that a read model that is stuck shows how far it is behind.
         self.note_lag(last);

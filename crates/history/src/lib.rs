@@ -6,6 +6,7 @@
 mod apply;
 mod columns;
 mod database;
+mod deletions;
 mod error;
 mod follow;
 pub mod query;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::attempt::Attempt;
-use fanfare_core::clock::Clock;
-use fanfare_core::ids::{DeliveryId, EventId, ProjectId};
+use fanfare_core::clock::{Clock, Timestamp};
+use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_core::ports::journal::JournalPosition;
 use fanfare_core::ports::{ConfigStore, Journal};
 use fanfare_runtime::{Span, Tasks};
@@ -33,7 +34,9 @@ use database::Database;
 pub use error::HistoryError;
 use follow::Follower;
 pub use query::windows::{DeliveryWindow, MAX_COUNTED, WindowStart};
-pub use query::{DeliveryFilter, DeliveryPage, DeliveryRow, EventRow};
+pub use query::{
+    DeliveryFilter, DeliveryPage, DeliveryRow, EventFilter, EventPage, EventRow, EventSummary, OpenDeletion,
+};
 
 /// The read model's bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +114,51 @@ impl History {
         let (project, id) = (project.clone(), id.clone());
         self.database
             .read("read an event", move |transaction| query::event::one(transaction, &project, &id, data.as_deref()))
+            .await
+    }
+
+    /// Events of a project that have been fanned out, most recent first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn events(&self, project: &ProjectId, filter: EventFilter) -> Result<EventPage, HistoryError> {
+        let project = project.clone();
+        self.database.read("read events", move |transaction| query::events::page(transaction, &project, &filter)).await
+    }
+
+    /// The deliveries of an event that may still be delivered, with their webhooks.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn open_deliveries(
+        &self,
+        project: &ProjectId,
+        event: &EventId,
+    ) -> Result<Vec<(WebhookId, DeliveryId)>, HistoryError> {
+        let (project, event) = (project.clone(), event.clone());
+        self.database
+            .read("read an event's open deliveries", move |transaction| {
+                deletions::open_deliveries(transaction, &project, &event)
+            })
+            .await
+    }
+
+    /// Some deletions of events that are not finished, the oldest first; those that were made after `before` are left for later.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn open_deletions(&self, before: Timestamp) -> Result<Vec<OpenDeletion>, HistoryError> {
+        self.database.read("read deletions of events", move |transaction| deletions::open(transaction, before)).await
+    }
+
+    /// Notes that a deletion is finished.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn finish_deletion(&self, deletion: &OpenDeletion) -> Result<(), HistoryError> {
+        let (project, event) = (deletion.project.clone(), deletion.event.clone());
+        self.database
+            .write("finish a deletion of an event", move |transaction| deletions::finish(transaction, &project, &event))
             .await
     }
 

@@ -2,13 +2,14 @@
 
 pub(crate) mod deliveries;
 pub(crate) mod event;
+pub(crate) mod events;
 pub(crate) mod windows;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DeliveryStatus;
-use fanfare_core::event::{EventHeader, EventType, Source};
-use fanfare_core::ids::{DeliveryId, EventId, Hop, Run, WebhookId};
+use fanfare_core::event::{EventHeader, EventType, Source, Subject};
+use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId, Run, WebhookId};
 use fanfare_core::matching::NonMatch;
 
 /// One delivery as it is shown.
@@ -102,4 +103,58 @@ pub struct DeliveryPage {
     /// The cursor of the next page; `None` if this is the last. Stable while deliveries are added. It is above 2^53, more than
     /// a JSON number holds for everybody: hand it out as a text.
     pub next: Option<u64>,
+}
+
+/// An event in a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventSummary {
+    /// Its attributes.
+    pub event: EventHeader,
+    /// The size of its data in bytes.
+    pub data_bytes: u64,
+    /// When it was matched.
+    pub fanned_out_at: Timestamp,
+    /// How many deliveries it has.
+    pub deliveries_total: u64,
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventFilter {
+    /// Of this type.
+    pub event_type: Option<EventType>,
+    /// Of this source.
+    pub source: Option<Source>,
+    /// Of this ordering key.
+    pub subject: Option<Subject>,
+    /// Accepted at or after this.
+    pub since: Option<Timestamp>,
+    /// Accepted before this.
+    pub until: Option<Timestamp>,
+    /// Only those after this cursor, which an earlier page gave.
+    pub after: Option<u64>,
+    /// How many, 1 to 100.
+    pub limit: usize,
+}
+
+/// A page of events, most recent first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventPage {
+    /// The events. There may be fewer than were asked for, even none, although more follow, when what is wanted is rare.
+    pub rows: Vec<EventSummary>,
+    /// As [`DeliveryPage::next`].
+    pub next: Option<u64>,
+}
+
+/// A deletion of an event that is not finished: the log and the queue are to be looked through once more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenDeletion {
+    /// The event's project.
+    pub project: ProjectId,
+    /// The event.
+    pub event: EventId,
+    /// When it was deleted.
+    pub at: Timestamp,
+    /// Its deliveries that ended as discarded, with their webhooks.
+    pub deliveries: Vec<(WebhookId, DeliveryId)>,
 }

@@ -2,6 +2,7 @@
 
 mod applying;
 mod crash;
+mod events;
 mod fakes;
 mod following;
 mod make;

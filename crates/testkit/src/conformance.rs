@@ -17,6 +17,7 @@ pub mod leases;
 pub mod quarantine;
 pub mod queue;
 pub mod settling;
+pub mod withdrawing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +111,7 @@ macro_rules! conformance_suite {
                 a_partition_passes_to_the_next_holder
                 accepted_events_survive_a_crash
                 an_event_that_cannot_be_read_holds_nobody_up
+                an_erased_event_is_gone_and_its_id_stays_used
             }
             queue {
                 a_pushed_delivery_is_leased_as_it_was_pushed
@@ -150,6 +152,12 @@ macro_rules! conformance_suite {
                 what_cannot_be_read_goes_into_quarantine_and_holds_nobody_up
                 a_gate_is_not_held_up_by_what_is_leased_too_often
                 discarding_removes_what_is_in_quarantine
+            }
+            withdrawing {
+                what_is_withdrawn_is_over_wherever_it_stood
+                what_is_in_flight_is_left_to_its_holder
+                what_is_in_quarantine_is_withdrawn
+                what_is_not_there_is_gone
             }
             crashes {
                 a_settlement_cut_off_is_wholly_before_or_wholly_after
@@ -240,6 +248,7 @@ mod tests {
             include_str!("conformance/quarantine.rs"),
             include_str!("conformance/queue.rs"),
             include_str!("conformance/settling.rs"),
+            include_str!("conformance/withdrawing.rs"),
         ];
         for name in files.iter().flat_map(|file| file.split("pub async fn ").skip(1)) {
             let name = name.split(['(', '<']).next().unwrap();

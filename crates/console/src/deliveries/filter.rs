@@ -1,6 +1,5 @@
 //! The filters of `GET /v1/deliveries`.
 
-use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::DeliveryStatus;
 use fanfare_core::event::EventType;
 use fanfare_core::ids::EventId;
@@ -38,17 +37,13 @@ pub(crate) fn read(query: Option<&str>) -> Result<DeliveryFilter, Problem> {
         event_type: query
             .one("event_type", |text| EventType::new(text).map_err(|_| format!("must be {}", EventType::ALLOWED))),
         statuses: query.many("status", status),
-        since: query.one("since", time),
-        until: query.one("until", time),
+        since: query.one("since", paging::time),
+        until: query.one("until", paging::time),
         errors_only: false,
         after: paging::after::<AfterDelivery>(&mut query).map(|after| after.0),
         limit: paging::limit(&mut query),
     };
-    if let (Some(since), Some(until)) = (filter.since, filter.until)
-        && since >= until
-    {
-        query.at("since", "must be before `until`");
-    }
+    paging::in_order(&mut query, filter.since, filter.until);
     query.refuse()?;
     Ok(filter)
 }
@@ -64,13 +59,10 @@ fn status(text: &str) -> Result<DeliveryStatus, String> {
     })
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    // A plus sign that the client did not encode arrives as a space; no RFC 3339 time has one.
-    Timestamp::parse(&text.replace(' ', "+")).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
+    use fanfare_core::clock::Timestamp;
+
     use super::*;
 
     #[test]

@@ -43,7 +43,7 @@ const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/w
 const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
 /// Every route, those that delete last: they are called, too.
-const ROUTES: [(&str, &str, Access, Of); 43] = [
+const ROUTES: [(&str, &str, Access, Of); 45] = [
     ("POST", "/v1/events", PUBLISH, Of::None),
     ("GET", "/v1/webhooks", READ, Of::None),
     ("POST", "/v1/webhooks", MANAGE, Of::None),
@@ -59,6 +59,7 @@ const ROUTES: [(&str, &str, Access, Of); 43] = [
     ("POST", "/v1/event-types", MANAGE, Of::None),
     ("GET", "/v1/event-types/{type}", READ, Of::EventType),
     ("PATCH", "/v1/event-types/{type}", MANAGE, Of::EventType),
+    ("GET", "/v1/events", READ, Of::None),
     ("GET", "/v1/events/{id}", READ, Of::Event),
     ("GET", "/v1/deliveries", READ, Of::None),
     ("GET", "/v1/deliveries/{id}", READ, Of::Delivery),
@@ -81,6 +82,7 @@ const ROUTES: [(&str, &str, Access, Of); 43] = [
     ("PATCH", "/platform/v1/whatsapp/webhooks/{id}", MANAGE, Of::Kapso),
     ("POST", "/platform/v1/whatsapp/webhooks/{id}/test", MANAGE, Of::Kapso),
     ("GET", "/platform/v1/webhook_deliveries", READ, Of::None),
+    ("DELETE", "/v1/events/{id}", MANAGE, Of::Event),
     ("DELETE", ONE_OF_NUMBER, MANAGE, Of::NumbersWebhook),
     ("DELETE", "/platform/v1/whatsapp/webhooks/{id}", MANAGE, Of::Kapso),
     ("DELETE", "/v1/event-types/{type}", MANAGE, Of::EventType),
@@ -314,7 +316,18 @@ async fn a_webhook_is_documented_field_by_field() {
     let project = world.call_as(ADMIN, "GET", "/v1/projects/acme", None).await.body;
     let keys = world.get("/v1/api-keys").await.body;
     let types = world.get("/v1/event-types").await.body;
-    for answer in [&shown, &delivery, &delivery["attempts"][0], &event, &project, &keys["data"][0], &types["data"][0]] {
+    let events = world.get("/v1/events").await.body;
+    assert_eq!(events["data"][0]["id"], "order-1");
+    for answer in [
+        &shown,
+        &delivery,
+        &delivery["attempts"][0],
+        &event,
+        &events["data"][0],
+        &project,
+        &keys["data"][0],
+        &types["data"][0],
+    ] {
         for field in answer.as_object().map(|fields| fields.keys().collect::<Vec<_>>()).unwrap_or_default() {
             assert!(page.contains(&format!("`{field}`")), "docs/api.md does not say what `{field}` is");
         }

@@ -128,6 +128,7 @@ impl Journal for TamperedJournal {
         for entry in &entries {
             self.acts.note(match entry {
                 JournalEntry::WebhookDeleted(_) => "journal deleted".to_owned(),
+                JournalEntry::EventDeleted(_) => "journal event deleted".to_owned(),
                 JournalEntry::HealthChanged(_) => "journal health".to_owned(),
                 JournalEntry::FannedOut(_)
                 | JournalEntry::Pushed(_)

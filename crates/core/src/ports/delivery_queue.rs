@@ -74,6 +74,17 @@ pub enum BringForward {
     Gone,
 }
 
+/// What became of withdrawing a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdrawal {
+    /// It has ended as discarded.
+    Discarded,
+    /// Somebody works on it, or may: it ends by what they are doing, or stands elsewhere afterwards. Look again later.
+    InFlight,
+    /// There is no such delivery in the queue: it has ended.
+    Gone,
+}
+
 /// How many deliveries stand where; approximate while the queue moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
@@ -193,6 +204,13 @@ pub trait DeliveryQueue: Send + Sync {
         after: GatePosition,
         max: usize,
     ) -> StoreResult<Vec<(GatePosition, Delivery)>>;
+
+    /// Ends a delivery as discarded wherever it stands, in quarantine too, and removes what is stored of it. One that is being
+    /// worked on is left to its holder. Nothing is journaled: that its event was deleted says it of all its deliveries.
+    ///
+    /// # Errors
+    /// When the store did not take it; repeating it is safe.
+    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal>;
 
     /// Removes everything behind the gate of a webhook that has been deleted, what is leased too: its settlement comes too
     /// late; and what is in quarantine. Returns how many there were.

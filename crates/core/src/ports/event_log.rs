@@ -55,6 +55,16 @@ pub trait EventLog: Send + Sync {
     /// When the store does not answer.
     async fn get(&self, project: &ProjectId, id: &EventId) -> StoreResult<Option<Event>>;
 
+    /// Erases an event that its owner has deleted: it is not read back and not handed out again, and its data and attributes are
+    /// removed from where they are stored. Its id stays used as long as the event would have been recognised, so that a producer
+    /// who repeats it late does not bring it back. Erasing what is not there, or is erased already, is done.
+    ///
+    /// It is for events that have been fanned out: one that has not may have been handed out and be fanned out yet.
+    ///
+    /// # Errors
+    /// When the store does not answer; repeating it is safe.
+    async fn erase(&self, project: &ProjectId, id: &EventId) -> StoreResult<()>;
+
     /// How many accepted events no position has passed yet, over all partitions. Cheap: asked for every request.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::dedup::{Claim, Standing};
 use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
+    Withdrawal,
 };
 use fanfare_core::ports::{Dedup, StoreError, StoreErrorKind, StoreResult};
 use fanfare_embedded::Embedded;
@@ -107,6 +108,10 @@ impl DeliveryQueue for Doctored {
         max: usize,
     ) -> StoreResult<Vec<(GatePosition, Delivery)>> {
         self.engine.gate_read(webhook, after, max).await
+    }
+
+    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
+        self.engine.withdraw(webhook, delivery).await
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {

@@ -56,18 +56,39 @@ pub(super) async fn read(
     Ok(found)
 }
 
-/// Whether a delivery stands behind the webhook's gate. Reads all that does.
+/// Whether a delivery stands behind the webhook's gate.
 pub(super) async fn holds(engine: &Distributed, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<bool> {
     const DOING: &str = "look for a delivery behind a gate";
-    let mut after = 0;
+    Ok(next_copy(engine, DOING, webhook, delivery, 0).await?.is_some())
+}
+
+/// Removes every copy of a delivery that stands behind the webhook's gate; returns how many there were. The gate's owner finds
+/// them gone when it comes to take them.
+pub(super) async fn remove(engine: &Distributed, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<u64> {
+    const DOING: &str = "remove a delivery from behind a gate";
+    let (mut after, mut removed) = (0, 0);
+    while let Some(sequence) = next_copy(engine, DOING, webhook, delivery, after).await? {
+        engine.shared.store.delete(DOING, &engine.shared.names.gated(), sequence).await?;
+        (after, removed) = (sequence, removed + 1);
+    }
+    Ok(removed)
+}
+
+/// The first copy of a delivery behind the webhook's gate after a sequence. Reads all that stands there until it is found.
+async fn next_copy(
+    engine: &Distributed,
+    doing: &'static str,
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    mut after: u64,
+) -> StoreResult<Option<u64>> {
     loop {
-        let stored = page(engine, DOING, webhook, after, PAGE).await?;
-        let Some(last) = stored.last() else { return Ok(false) };
+        let stored = page(engine, doing, webhook, after, PAGE).await?;
+        let Some(last) = stored.last() else { return Ok(None) };
         after = last.sequence;
-        for stored in &stored {
-            if encode::copy(Some(&stored.headers)).is_some_and(|(id, _)| id == delivery) {
-                return Ok(true);
-            }
+        let is_copy = |stored: &&Stored| encode::copy(Some(&stored.headers)).is_some_and(|(id, _)| id == delivery);
+        if let Some(copy) = stored.iter().find(is_copy) {
+            return Ok(Some(copy.sequence));
         }
     }
 }

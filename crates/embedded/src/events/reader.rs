@@ -59,7 +59,7 @@ impl PartitionShare for Share {
         self.permit = Some(permit);
         let after = self.engine.shared.events.passed.load(Ordering::Acquire);
         let lost = Arc::clone(&self.lost);
-        Ok(Box::new(Reader { engine: self.engine.clone(), after, unreadable: BTreeSet::new(), lost }))
+        Ok(Box::new(Reader { engine: self.engine.clone(), after, passed_over: BTreeSet::new(), lost }))
     }
 }
 
@@ -68,7 +68,7 @@ struct Reader {
     engine: Embedded,
     after: i64,
     /// What was passed over and no position has passed yet: nobody will say that it is done with.
-    unreadable: BTreeSet<i64>,
+    passed_over: BTreeSet<i64>,
     lost: Arc<AtomicBool>,
 }
 
@@ -114,7 +114,8 @@ impl PartitionReader for Reader {
                     let (after, bytes) = (self.after, shared.config.window_bytes);
                     let page = self.engine.readers.read(READING, move |file| page(file, after, max, bytes)).await?;
                     shared.tell("event", &page.unreadable);
-                    self.unreadable.extend(page.unreadable.iter().map(|(position, _)| *position));
+                    self.passed_over.extend(page.unreadable.iter().map(|(position, _)| *position));
+                    self.passed_over.extend(page.erased);
                     if let Some(reached) = page.reached {
                         let items = self.hand_out(page.items);
                         self.after = reached;
@@ -144,7 +145,7 @@ impl PartitionReader for Reader {
         const DOING: &str = "advance a partition's position";
         let (lost, shared) = (Arc::clone(&self.lost), Arc::clone(&self.engine.shared));
         let mut position = i64::try_from(position.0).unwrap_or(i64::MAX);
-        while self.unreadable.contains(&position.saturating_add(1)) {
+        while self.passed_over.contains(&position.saturating_add(1)) {
             position += 1;
         }
         self.engine
@@ -168,18 +169,22 @@ impl PartitionReader for Reader {
                 },
             )
             .await?;
-        self.unreadable.retain(|unreadable| *unreadable > position);
+        self.passed_over.retain(|unreadable| *unreadable > position);
         Ok(())
     }
 }
 
 fn page(file: &Connection, after: i64, max: usize, max_bytes: usize) -> Result<Page<Event>, Failed> {
     let mut statement = file.prepare_cached(
-        "SELECT position, header, data, content FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
+        "SELECT position, header, data, content, erased FROM events WHERE position > ?1 ORDER BY position LIMIT ?2",
     )?;
     let mut rows = statement.query((after, i64::try_from(max).unwrap_or(i64::MAX)))?;
     let (mut page, mut bytes) = (Page::default(), 0);
     while let Some(row) = rows.next()? {
+        if row.get(4)? {
+            page.pass_over(row.get(0)?);
+            continue;
+        }
         let event = event(READING, row, 1)?;
         bytes += event.as_ref().map_or(0, |event| event.data.len());
         page.take(row.get(0)?, event);

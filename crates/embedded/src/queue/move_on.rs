@@ -21,14 +21,14 @@ const DISCARD: i64 = 1000;
 
 /// Keeps a row out of the window while it is being moved, so that nobody leases it where it stood. Dropped before the
 /// move's effects, it puts the row back.
-struct Withdrawn {
+pub(super) struct Withdrawn {
     shared: Arc<Shared>,
-    row: Option<Standing>,
+    pub(super) row: Option<Standing>,
 }
 
 impl Withdrawn {
     /// Withdraws a row; `None` if it is leased.
-    fn take(shared: &Arc<Shared>, delivery: DeliveryId, order: Order) -> Option<Self> {
+    pub(super) fn take(shared: &Arc<Shared>, delivery: DeliveryId, order: Order) -> Option<Self> {
         let mut state = shared.queue.state.lock();
         if state.leases.of(delivery).is_some() {
             return None;

@@ -44,7 +44,7 @@ async fn the_file_is_synced_on_every_commit_and_can_shrink() {
     assert_eq!(pragma("synchronous").await.unwrap(), "2");
     assert_eq!(pragma("journal_mode").await.unwrap(), "wal");
     assert_eq!(pragma("auto_vacuum").await.unwrap(), "2");
-    assert_eq!(pragma("user_version").await.unwrap(), "2");
+    assert_eq!(pragma("user_version").await.unwrap(), "3");
 }
 
 fn setting(connection: &Connection, name: &str) -> rusqlite::Result<String> {
@@ -95,7 +95,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let path = place.path().join("queue.db");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = place.try_open().unwrap_err();
-    assert!(matches!(refusal, OpenError::Newer { found: 99, known: 2, .. }), "{refusal:?}");
+    assert!(matches!(refusal, OpenError::Newer { found: 99, known: 3, .. }), "{refusal:?}");
     let version: i64 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);

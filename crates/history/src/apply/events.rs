@@ -6,7 +6,7 @@ use fanfare_core::ids::{EventId, ProjectId};
 use fanfare_core::journal::FannedOut;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
-use crate::columns::{from_count, to_json};
+use crate::columns::{self, from_count, to_json};
 
 /// The event's `seq`, if it has a row.
 pub(super) fn find(transaction: &Transaction<'_>, project: &ProjectId, id: &EventId) -> rusqlite::Result<Option<i64>> {
@@ -40,9 +40,11 @@ pub(super) fn complete(transaction: &Transaction<'_>, seq: i64, entry: &FannedOu
             "INSERT INTO events (seq, project, id, event_type, header, data_bytes, revision, fanned_out_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (seq) DO UPDATE SET
-                 header = excluded.header, data_bytes = excluded.data_bytes,
+                 header = excluded.header, data_bytes = excluded.data_bytes, deleted_at = NULL, deletion = NULL,
                  revision = max(coalesce(revision, excluded.revision), excluded.revision),
-                 fanned_out_at = min(coalesce(fanned_out_at, excluded.fanned_out_at), excluded.fanned_out_at)",
+                 fanned_out_at = min(coalesce(fanned_out_at, excluded.fanned_out_at), excluded.fanned_out_at)
+             -- An older entry, applied again, does not bring back what was deleted; another event under its id is one.
+             WHERE deleted_at IS NULL OR deleted_at < ?9",
         )?
         .execute(params![
             seq,
@@ -52,7 +54,36 @@ pub(super) fn complete(transaction: &Transaction<'_>, seq: i64, entry: &FannedOu
             to_json(event)?,
             from_count(entry.data_bytes),
             revision,
-            at.as_millis()
+            at.as_millis(),
+            event.accepted_at.as_millis()
         ])
         .map(drop)
+}
+
+/// Notes that the event was deleted, and erases what its row says of it but for its id and type, by which its deliveries are
+/// still told apart.
+pub(super) fn delete(transaction: &Transaction<'_>, seq: i64, at: Timestamp) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "UPDATE events SET header = NULL, data_bytes = NULL, deleted_at = ?2, deletion = 0
+             WHERE seq = ?1 AND deleted_at IS NULL",
+        )?
+        .execute(params![seq, at.as_millis()])
+        .map(drop)
+}
+
+/// Whether any event is known to be deleted.
+pub(super) fn any_deleted(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM events WHERE deleted_at IS NOT NULL)")?
+        .query_row([], |row| row.get(0))
+}
+
+/// When the event was deleted, if it was.
+pub(super) fn deleted_at(transaction: &Transaction<'_>, seq: i64) -> rusqlite::Result<Option<Timestamp>> {
+    transaction
+        .prepare_cached("SELECT deleted_at FROM events WHERE seq = ?1")?
+        .query_row([seq], |row| columns::optional_time(row, 0))
+        .optional()
+        .map(Option::flatten)
 }

@@ -6,6 +6,7 @@ use fanfare_core::delivery::{End, QuarantineReason};
 use fanfare_core::ids::{DeliveryId, Hop, ProjectId, Run, WebhookId};
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
+use super::events;
 use super::seqs::Seqs;
 use crate::columns::{self, status_code, to_json};
 use crate::standing::{LastAttempt, Standing};
@@ -34,7 +35,7 @@ pub(super) struct Touched<'e> {
 #[derive(Debug)]
 enum Record<'e> {
     New(Made<'e>),
-    Stored { seq: i64, webhook: WebhookId, before: Standing },
+    Stored { seq: i64, webhook: WebhookId, event: i64, before: Standing },
 }
 
 impl<'e> Touched<'e> {
@@ -55,15 +56,15 @@ pub(super) fn load<'e>(transaction: &Transaction<'_>, id: DeliveryId) -> rusqlit
     let stored = transaction
         .prepare_cached(
             "SELECT seq, webhook, status, hop, waiting_reason, next_attempt_at, ended_at, attempt_count, last_attempt_at,
-                    last_outcome, response_status
+                    last_outcome, response_status, event
              FROM deliveries WHERE id = ?1",
         )?
-        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, columns::webhook_id(row, 1)?, standing(row)?)))
+        .query_row([id.as_bytes()], |row| Ok((row.get(0)?, columns::webhook_id(row, 1)?, row.get(11)?, standing(row)?)))
         .optional()?;
-    Ok(stored.map(|(seq, webhook, before)| Touched {
+    Ok(stored.map(|(seq, webhook, event, before)| Touched {
         id,
         now: before.clone(),
-        record: Record::Stored { seq, webhook, before },
+        record: Record::Stored { seq, webhook, event, before },
         attempts: Vec::new(),
     }))
 }
@@ -84,15 +85,22 @@ fn standing(row: &Row<'_>) -> rusqlite::Result<Standing> {
     })
 }
 
-/// Writes what has changed of a delivery, and its new attempts.
-pub(super) fn write(transaction: &Transaction<'_>, touched: &Touched<'_>, seqs: &mut Seqs) -> rusqlite::Result<()> {
+/// Writes what has changed of a delivery, and its new attempts. Of a deleted event's no attempt is kept; whether there is such an
+/// event at all is asked once for a batch, since there seldom is.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    touched: &Touched<'_>,
+    seqs: &mut Seqs,
+    any_deleted_event: bool,
+) -> rusqlite::Result<()> {
     let mut now = touched.now.clone();
-    let webhook = match &touched.record {
-        Record::New(made) => made.webhook,
-        Record::Stored { webhook, .. } => *webhook,
+    let (webhook, event) = match &touched.record {
+        Record::New(made) => (made.webhook, made.event),
+        Record::Stored { webhook, event, .. } => (*webhook, *event),
     };
+    let event_deleted_at = if any_deleted_event { events::deleted_at(transaction, event)? } else { None };
     if now.is_open()
-        && let Some(at) = deleted_at(transaction, webhook)?
+        && let Some(at) = deleted_at(transaction, webhook)?.or(event_deleted_at)
     {
         now.end(now.hop, End::Discarded, at);
     }
@@ -109,6 +117,9 @@ pub(super) fn write(transaction: &Transaction<'_>, touched: &Touched<'_>, seqs: 
             *seq
         }
     };
+    if event_deleted_at.is_some() {
+        return Ok(());
+    }
     for attempt in &touched.attempts {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO attempts (delivery, id, record) VALUES (?1, ?2, ?3)")?

@@ -20,7 +20,7 @@ use crate::versions;
 /// The most rows of a page.
 pub(super) const MAX_ROWS: usize = 100;
 /// The most rows that are looked at for a page.
-const MAX_EXAMINED: usize = 20_000;
+pub(super) const MAX_EXAMINED: usize = 20_000;
 
 const SELECT: &str = "SELECT d.seq, d.id, d.project, d.webhook, e.id, e.event_type, d.run, d.status, d.waiting_reason,
         d.created_at, d.next_attempt_at, d.attempt_count, d.last_attempt_at, d.response_status, d.last_outcome, d.ended_at,

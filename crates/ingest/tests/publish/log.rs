@@ -82,6 +82,10 @@ impl EventLog for MemoryLog {
         Ok(self.state.lock().events.iter().find(found).cloned())
     }
 
+    async fn erase(&self, _: &ProjectId, _: &EventId) -> StoreResult<()> {
+        Err(StoreError::lost("erase an event in a test of ingest"))
+    }
+
     async fn backlog(&self) -> StoreResult<u64> {
         Ok(self.state.lock().backlog)
     }

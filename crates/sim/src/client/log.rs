@@ -28,6 +28,10 @@ impl EventLog for Client {
         self.ask(Call::streams("read an event"), |data, _| data.events.get(project, id).cloned()).await
     }
 
+    async fn erase(&self, project: &ProjectId, id: &EventId) -> StoreResult<()> {
+        self.call(Call::streams("erase an event"), |data, _| data.events.erase(project, id)).await
+    }
+
     async fn backlog(&self) -> StoreResult<u64> {
         self.ask(Call::streams("count events"), |data, _| data.events.backlog()).await
     }
@@ -72,13 +76,14 @@ impl PartitionReader for Reader {
     }
 
     async fn next(&mut self, max: usize) -> StoreResult<Vec<LoggedEvent>> {
-        let (shared, holding, after) = (&self.client.0, &self.holding, self.after);
+        let (shared, holding, mut after) = (&self.client.0, &self.holding, self.after);
         shared.weather.before(Call::streams(READING)).await?;
         let read = |data: &mut Data, _| {
             if !holding.is_held(&*shared.clock) {
                 return Ok(Err(StoreError::lost(READING)));
             }
-            let events = data.events.read(holding.partition, after, max.max(1));
+            let (events, reached) = data.events.read(holding.partition, after, max.max(1));
+            after = reached;
             if events.is_empty() { Err(None) } else { Ok(Ok(events)) }
         };
         let events = tokio::select! {
@@ -86,7 +91,7 @@ impl PartitionReader for Reader {
             events = shared.servers.wait_for(read) => events?,
             () = holding.lost() => return Err(StoreError::lost(READING)),
         };
-        self.after = events.last().map_or(after, |logged| logged.position.0);
+        self.after = events.last().map_or(self.after, |logged| logged.position.0);
         Ok(events)
     }
 

@@ -14,6 +14,7 @@ use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::dedup::{Dedup as _, Standing};
 use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
+    Withdrawal,
 };
 
 pub(crate) use settle::{JOURNAL, PUBLISH, REMOVE};
@@ -146,6 +147,11 @@ impl DeliveryQueue for Client {
     ) -> StoreResult<Vec<(GatePosition, Delivery)>> {
         let call = Call::streams("read what stands behind a gate");
         self.ask(call, |data, _| data.copies.gate_read(webhook, after.0, max)).await
+    }
+
+    async fn withdraw(&self, _: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
+        let call = Call::streams("withdraw a delivery");
+        self.call(call, |data, now| forward::withdraw(data, delivery, now)).await
     }
 
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {

@@ -1,6 +1,6 @@
 //! Accepted events, by partition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fanfare_core::event::Event;
 use fanfare_core::ids::{EventId, ProjectId};
@@ -21,16 +21,22 @@ pub(crate) struct Events {
     lines: Vec<Line>,
     /// The line and the index of each.
     known: BTreeMap<(ProjectId, EventId), (usize, usize)>,
+    /// The line and the position of each that is not handed out any more: erased, or unreadable.
+    gone: BTreeSet<(usize, u64)>,
 }
 
 impl Events {
     pub(crate) fn new(partitions: u16) -> Self {
-        Self { lines: (0..partitions.max(1)).map(|_| Line::default()).collect(), known: BTreeMap::new() }
+        Self {
+            lines: (0..partitions.max(1)).map(|_| Line::default()).collect(),
+            known: BTreeMap::new(),
+            gone: BTreeSet::new(),
+        }
     }
 
     pub(crate) fn append(&mut self, event: Event) -> Appended {
         let id = (event.header.project.clone(), event.header.id.clone());
-        if let Some(known) = self.get(&id.0, &id.1) {
+        if let Some((_, _, known)) = self.find(&id.0, &id.1) {
             return if known.content == event.content { Appended::Duplicate } else { Appended::Conflict };
         }
         let key = event.header.subject.as_ref().map_or("", |subject| subject.as_str());
@@ -42,9 +48,22 @@ impl Events {
         Appended::Accepted
     }
 
+    fn find(&self, project: &ProjectId, id: &EventId) -> Option<(usize, u64, &Event)> {
+        let (line, index) = *self.known.get(&(project.clone(), id.clone()))?;
+        Some((line, index as u64 + 1, self.lines[line].events.get(index)?))
+    }
+
     pub(crate) fn get(&self, project: &ProjectId, id: &EventId) -> Option<&Event> {
-        let (line, index) = self.known.get(&(project.clone(), id.clone()))?;
-        self.lines[*line].events.get(*index)
+        self.find(project, id)
+            .filter(|(line, position, _)| !self.gone.contains(&(*line, *position)))
+            .map(|found| found.2)
+    }
+
+    /// Erases an event, or makes it unreadable: it is not handed out any more, and its id stays used.
+    pub(crate) fn erase(&mut self, project: &ProjectId, id: &EventId) {
+        if let Some((line, position, _)) = self.find(project, id) {
+            self.gone.insert((line, position));
+        }
     }
 
     pub(crate) fn backlog(&self) -> u64 {
@@ -55,23 +74,42 @@ impl Events {
         self.lines[usize::from(partition)].passed
     }
 
-    /// The events after a position; empty if there are none.
-    pub(crate) fn read(&mut self, partition: u16, after: u64, max: usize) -> Vec<LoggedEvent> {
-        let line = &mut self.lines[usize::from(partition)];
+    /// The events after a position, and how far it was looked; empty if there are none.
+    pub(crate) fn read(&mut self, partition: u16, after: u64, max: usize) -> (Vec<LoggedEvent>, u64) {
+        let at = usize::from(partition);
+        let line = &mut self.lines[at];
         let from = usize::try_from(after).unwrap_or(usize::MAX).min(line.events.len());
-        let read = (after + 1..).zip(line.events[from..].iter().take(max)).map(|(position, event)| LoggedEvent {
-            position: Position(position),
-            event: event.clone(),
-            redelivered: position <= line.handed_out,
-        });
-        let read: Vec<LoggedEvent> = read.collect();
-        line.handed_out = line.handed_out.max(after + read.len() as u64);
-        read
+        let (mut read, mut reached) = (Vec::new(), after);
+        for (position, event) in (after + 1..).zip(&line.events[from..]) {
+            if read.len() == max {
+                break;
+            }
+            reached = position;
+            if !self.gone.contains(&(at, position)) {
+                let redelivered = position <= line.handed_out;
+                read.push(LoggedEvent { position: Position(position), event: event.clone(), redelivered });
+            }
+        }
+        line.handed_out = line.handed_out.max(reached);
+        if read.is_empty() {
+            self.pass_gone(at);
+        }
+        (read, reached)
     }
 
     /// Back is not a direction.
     pub(crate) fn advance(&mut self, partition: u16, position: Position) {
-        let line = &mut self.lines[usize::from(partition)];
+        let at = usize::from(partition);
+        let line = &mut self.lines[at];
         line.passed = line.passed.max(position.0.min(line.events.len() as u64));
+        self.pass_gone(at);
+    }
+
+    /// Nobody says of those that are gone that they are done with.
+    fn pass_gone(&mut self, at: usize) {
+        let line = &mut self.lines[at];
+        while self.gone.contains(&(at, line.passed + 1)) {
+            line.passed += 1;
+        }
     }
 }

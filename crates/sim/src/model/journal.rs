@@ -9,6 +9,8 @@ use fanfare_core::ports::journal::JournalPosition;
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
     entries: Vec<JournalEntry>,
+    /// Positions of those that cannot be read.
+    spoiled: BTreeSet<u64>,
     ids: BTreeSet<String>,
 }
 
@@ -29,9 +31,15 @@ impl Entries {
         if after.0 > self.entries.len() as u64 { 0 } else { after.0 }
     }
 
+    /// The entries after a position that can be read.
     pub(crate) fn read(&self, after: u64, max: usize) -> Vec<(JournalPosition, JournalEntry)> {
         let from = usize::try_from(after).unwrap_or(usize::MAX).min(self.entries.len());
-        let entries = self.entries[from..].iter().take(max);
-        (after + 1..).map(JournalPosition).zip(entries.cloned()).collect()
+        let entries = (after + 1..).zip(&self.entries[from..]).filter(|(position, _)| !self.spoiled.contains(position));
+        entries.take(max).map(|(position, entry)| (JournalPosition(position), entry.clone())).collect()
+    }
+
+    /// Makes the last entry unreadable.
+    pub(crate) fn spoil_last(&mut self) {
+        self.spoiled.insert(self.entries.len() as u64);
     }
 }

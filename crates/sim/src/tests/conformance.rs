@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Clock;
-use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_runtime::tasks::Failures;
 use fanfare_testkit::ManualClock;
@@ -129,6 +129,14 @@ impl Harness for Model {
 
     async fn spoil(&self, _: WebhookId, delivery: DeliveryId) {
         self.servers.change(|data, _| data.copies.spoil(delivery));
+    }
+
+    async fn spoil_event(&self, project: &ProjectId, event: &EventId) {
+        self.servers.change(|data, _| data.events.erase(project, event));
+    }
+
+    async fn spoil_last_entry(&self) {
+        self.servers.change(|data, _| data.journal.spoil_last());
     }
 }
 

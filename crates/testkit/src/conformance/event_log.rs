@@ -266,3 +266,33 @@ pub async fn an_event_that_cannot_be_read_holds_nobody_up<H: Harness>(harness: H
     append(&engine, vec![event("shop", "g", "x", now)]).await;
     assert_eq!(ids(&readers.read(1).await), ["g"]);
 }
+
+/// An erased event is not read back and not handed out again; its id stays used, and what stands around it is untouched.
+pub async fn an_erased_event_is_gone_and_its_id_stays_used<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let now = harness.clock().now();
+    append(&engine, ["a", "b", "c", "d"].iter().map(|id| event("shop", id, "x", now)).collect()).await;
+    append(&engine, vec![event("other", "b", "x", now)]).await;
+    let mut readers = Readers::of(&harness, &engine).await;
+    readers.read(5).await;
+    for id in ["a", "b", "d", "no-such-event", "a"] {
+        engine.log.erase(&project("shop"), &event_id(id)).await.expect("erased");
+    }
+    assert_eq!(append(&engine, vec![event("shop", "b", "x", now)]).await, [Appended::Duplicate]);
+    drop(readers);
+    harness.crash(engine).await;
+
+    let engine = harness.open().await;
+    for id in ["a", "b", "d"] {
+        assert!(engine.log.get(&project("shop"), &event_id(id)).await.expect("read").is_none(), "{id}");
+    }
+    assert!(engine.log.get(&project("shop"), &event_id("c")).await.expect("read").is_some());
+    assert!(engine.log.get(&project("other"), &event_id("b")).await.expect("read").is_some());
+    assert_ne!(append(&engine, vec![event("shop", "d", "another", now)]).await, [Appended::Accepted]);
+    append(&engine, vec![event("shop", "e", "x", now)]).await;
+    let mut readers = Readers::of(&harness, &engine).await;
+    let read = readers.read(3).await;
+    assert_eq!(ids(&read), ["b", "c", "e"], "the other project's `b`");
+    readers.advance_past(&read).await;
+    assert_eq!(engine.log.backlog().await.expect("counted"), 0);
+}

@@ -34,7 +34,7 @@ async fn told(engine: &Engine, delivery: DeliveryId) -> Quarantined {
 }
 
 /// Waits until so many are in quarantine.
-async fn quarantined<H: Harness>(harness: &H, engine: &Engine, count: u64) {
+pub(super) async fn quarantined<H: Harness>(harness: &H, engine: &Engine, count: u64) {
     soon(async {
         while engine.queue.depth().await.expect("counted").quarantined != count {
             harness.pass(Duration::from_millis(10)).await;
@@ -45,7 +45,7 @@ async fn quarantined<H: Harness>(harness: &H, engine: &Engine, count: u64) {
 }
 
 /// Leases a delivery and gives it back, as often as it may be leased.
-async fn wear_out(engine: &Engine, delivery: DeliveryId) {
+pub(super) async fn wear_out(engine: &Engine, delivery: DeliveryId) {
     for times in 0..OFTEN {
         let held = lease_one(engine).await;
         assert_eq!((held.delivery.header.id, held.redeliveries), (delivery, times));
