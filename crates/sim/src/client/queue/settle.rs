@@ -1,0 +1,82 @@
+//! Settling: several steps, each of which may be the last before a crash.
+//!
+//! A move: 1. journal the attempt, 2. publish the new place, 3. release the claim, 4. remove the copy. An end: 1. mark it as
+//! done, 2. journal it, 3. remove the copy. Claims being away hold nothing up.
+
+use fanfare_core::delivery::{DeliveryHeader, Next, Settlement};
+use fanfare_core::journal::{JournalEntry, Settled};
+use fanfare_core::ports::delivery_queue::{Lease, Settling};
+use fanfare_core::ports::{Dedup as _, StoreResult};
+
+use super::super::{Call, Client};
+use crate::model::{Data, Leased};
+
+/// The steps' names, in errors and traces.
+pub(crate) const JOURNAL: &str = "journal a settlement";
+pub(crate) const PUBLISH: &str = "publish the next place";
+pub(crate) const REMOVE: &str = "remove a settled copy";
+
+pub(super) async fn settle(client: &Client, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
+    let held = &lease.delivery.header;
+    let Some(leased) = current(client, lease) else {
+        client.give_claim_up(held.id, held.hop).await;
+        return Ok(Settling::Superseded);
+    };
+    let attempts = held.attempts + u32::from(settlement.attempt.is_some());
+    let next = settlement.next;
+    match next {
+        Next::Move(place) => {
+            journal(client, held, settlement).await?;
+            let moved = DeliveryHeader { hop: held.hop.next(), attempts, ..held.clone() };
+            let body = lease.delivery.body.clone();
+            let publish = |data: &mut Data, now| {
+                let bounds = data.bounds;
+                data.copies.publish(&moved, body, place, &bounds, now)
+            };
+            client.call(Call::streams(PUBLISH).of(held.id, moved.hop), publish).await?;
+            let _ = client.release(held.id, held.hop).await;
+        }
+        Next::End { end } => {
+            let keep = client.0.servers.bounds().done_retention;
+            let _ = client.complete(held.id, end, keep).await;
+            journal(client, held, settlement).await?;
+        }
+    }
+    remove(client, lease, leased, REMOVE).await?;
+    Ok(Settling::Applied)
+}
+
+pub(super) async fn drop_copy(client: &Client, lease: &Lease) -> StoreResult<()> {
+    match current(client, lease) {
+        Some(leased) => remove(client, lease, leased, "drop a copy").await,
+        None => Ok(()),
+    }
+}
+
+/// The lease, if it is this process's still; by the gate's ownership too, where it comes from one.
+fn current(client: &Client, lease: &Lease) -> Option<Leased> {
+    let leased = client.0.servers.read(|data, now| data.copies.current(lease.token, now.monotonic))?;
+    let gate = client.0.from_gates.lock().get(&lease.token).cloned();
+    gate.is_none_or(|holding| holding.is_held(&*client.0.clock)).then_some(leased)
+}
+
+async fn journal(client: &Client, held: &DeliveryHeader, settlement: Settlement) -> StoreResult<()> {
+    let id = match &settlement.attempt {
+        Some(attempt) => attempt.id.to_string(),
+        None => format!("{}:{}", held.id, held.hop.0),
+    };
+    let Settlement { attempt, next, at } = settlement;
+    let entry = JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at });
+    let append = |data: &mut Data, _| data.journal.append(entry, Some(id));
+    client.call(Call::streams(JOURNAL).of(held.id, held.hop), append).await
+}
+
+async fn remove(client: &Client, lease: &Lease, leased: Leased, doing: &'static str) -> StoreResult<()> {
+    let remove = |data: &mut Data, _| {
+        data.copies.remove(leased.stream, leased.sequence);
+        data.copies.end(lease.token);
+    };
+    client.call(Call::streams(doing).of(leased.delivery, leased.hop), remove).await?;
+    client.0.from_gates.lock().remove(&lease.token);
+    Ok(())
+}

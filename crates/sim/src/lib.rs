@@ -1,0 +1,8 @@
+//! The simulator.
+
+mod client;
+mod model;
+mod stage;
+
+#[cfg(test)]
+mod tests;

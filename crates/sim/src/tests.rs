@@ -1,0 +1,3 @@
+//! The model engine is held to what every engine promises.
+
+mod conformance;
