@@ -174,6 +174,11 @@ impl Tasks {
         }
     }
 
+    /// Whether no task is running.
+    pub fn is_empty(&self) -> bool {
+        self.tracker.is_empty()
+    }
+
     /// Tells all tasks to stop and waits for them, at most `grace`.
     ///
     /// # Errors

@@ -53,6 +53,12 @@ pub(crate) struct Leased {
     pub(crate) hop: Hop,
 }
 
+impl Leased {
+    pub(crate) fn is_from_gate(self) -> bool {
+        self.stream == Stream::Gated
+    }
+}
+
 /// Something that is not handed out, and why.
 #[derive(Clone, Debug)]
 pub(crate) struct Out {
@@ -197,6 +203,12 @@ impl Copies {
     /// The lease, if it is held and has not run out.
     pub(crate) fn current(&self, token: LeaseToken, now: Monotonic) -> Option<Leased> {
         self.leases.get(&token).copied().filter(|leased| leased.until > now)
+    }
+
+    /// The lease that a process got last of a delivery, run out or not.
+    pub(crate) fn held_by(&self, by: u32, delivery: DeliveryId) -> Option<(LeaseToken, Leased)> {
+        let mut of = self.leases.iter().rev().filter(|(_, held)| held.by == by && held.delivery == delivery);
+        of.next().map(|(token, held)| (*token, *held))
     }
 
     pub(crate) fn renew(&mut self, token: LeaseToken, bounds: &Bounds, now: Monotonic) -> bool {
