@@ -46,6 +46,7 @@ pub(crate) async fn claim(context: &Context, work: Work) -> Option<(Work, Monoto
             Err(_) => return None,
         }
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => {
                 context.give_back(work).await;
                 return None;

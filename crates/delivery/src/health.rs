@@ -277,6 +277,7 @@ pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<
 /// next goes by it, and a watch that is broken catches up later.
 async fn see(context: &Context, revision: Revision) {
     tokio::select! {
+        biased;
         () = context.registry.caught_up(Group::State, revision) => {}
         () = context.clock.sleep(Duration::from_secs(1)) => {}
         () = context.shutdown.cancelled() => {}

@@ -134,6 +134,7 @@ async fn checked(context: &Context, work: &Work, way: &Way) -> Option<Arc<Served
             // Given back with its claim, which would keep everybody from it for long after the store is back. Not at once: it
             // would be leased and asked about again without a pause.
             tokio::select! {
+                biased;
                 () = context.shutdown.cancelled() => {}
                 () = context.clock.sleep(look_up_again(work.lease.redeliveries)) => {}
             }

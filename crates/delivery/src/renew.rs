@@ -18,11 +18,13 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
         match context.held.lease_time() {
             None if stopping => return Ok(()),
             None => tokio::select! {
+                biased;
                 () = context.held.turned() => {}
                 () = context.shutdown.cancelled() => {}
             },
             Some(lease_time) => {
                 tokio::select! {
+                    biased;
                     () = context.clock.sleep(lease_time / 3) => renew(&context).await,
                     () = context.held.turned() => {}
                     () = context.shutdown.cancelled(), if !stopping => {}

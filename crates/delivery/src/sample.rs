@@ -19,6 +19,7 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
         }
         show_webhooks(&context);
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => return Ok(()),
             () = context.clock.sleep(Duration::from_secs(1)) => {}
         }

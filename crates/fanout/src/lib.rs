@@ -94,6 +94,7 @@ impl Fanout {
 async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: Tasks) -> Result<(), StoreError> {
     let shutdown = tasks.shutdown();
     tokio::select! {
+        biased;
         () = shutdown.cancelled() => return Ok(()),
         () = fanout.registry.loaded() => {}
     }
@@ -102,6 +103,7 @@ async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: T
     let consumers = TaskTracker::new();
     while let Some(share) = &mut share {
         let reader = tokio::select! {
+            biased;
             () = shutdown.cancelled() => break,
             reader = share.next() => reader,
         };
@@ -134,6 +136,7 @@ async fn sample_backlog(
             metrics.fanout_backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
         }
         tokio::select! {
+            biased;
             () = shutdown.cancelled() => return Ok(()),
             () = clock.sleep(EVERY) => {}
         }

@@ -147,6 +147,7 @@ impl Consumer {
         let refresh = || self.fanout.registry.refresh(&*self.fanout.store, Group::Config);
         let refreshed = persist(&*self.clock, &self.shutdown, "refresh the configuration", refresh);
         tokio::select! {
+            biased;
             refreshed = refreshed => refreshed?.ok_or(Interrupted::Stopping),
             // A registry whose watch is broken may not be there for long.
             () = self.shutdown.cancelled() => Err(Interrupted::Stopping),
@@ -240,6 +241,7 @@ impl Consumer {
                 told = true;
             }
             tokio::select! {
+                biased;
                 () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
                 () = self.clock.sleep(LOOK_AGAIN) => {}
             }
@@ -278,6 +280,7 @@ where
 pub(crate) async fn pause(clock: &dyn Clock, shutdown: &Shutdown, error: &StoreError) {
     tracing::warn!(error = %report(error), "fan-out waits for the store");
     tokio::select! {
+        biased;
         () = shutdown.cancelled() => {}
         () = clock.sleep(PAUSE) => {}
     }

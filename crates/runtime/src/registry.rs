@@ -141,6 +141,7 @@ impl Registry {
             };
             tracing::warn!(?group, error = %crate::tasks::report(&error), "the configuration's watch broke; watching anew");
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return Ok(()),
                 () = clock.sleep(PAUSE) => {}
             }
@@ -157,6 +158,7 @@ impl Registry {
         let mut whole = true;
         loop {
             let changes = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => return Ok(()),
                 changes = watch.next() => changes?,
             };

@@ -55,12 +55,18 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
             }
         };
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => return Ok(()),
+            // Of these there are only so many; what arrives may never end.
+            Some((webhook, released)) = releases.next() => behind.released(webhook, released),
+            () = changes.next() => {}
+            () = look_again => {}
             arrivals = partition.arrivals() => match arrivals {
                 Ok(arrived) => behind.arrived(arrived),
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(error = %report(&error), "could not listen to a partition of gates; trying again");
                     tokio::select! {
+                        biased;
                         () = context.shutdown.cancelled() => return Ok(()),
                         () = context.clock.sleep(Duration::from_secs(1)) => {}
                     }
@@ -74,9 +80,6 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
                 }
                 Err(error) => return Err(error),
             },
-            () = changes.next() => {}
-            () = look_again => {}
-            Some((webhook, released)) = releases.next() => behind.released(webhook, released),
         }
     }
 }

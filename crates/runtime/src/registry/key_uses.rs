@@ -76,6 +76,7 @@ impl Registry {
     ) -> Result<(), Infallible> {
         loop {
             let stopping = tokio::select! {
+                biased;
                 () = shutdown.cancelled() => true,
                 () = clock.sleep(STORE_EVERY) => false,
             };

@@ -33,22 +33,28 @@ impl EventLog for Client {
     }
 
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {
-        Ok(Box::new(Share { client: self.clone(), member: Member::join(self, Kind::Events) }))
+        Ok(Box::new(Share { client: self.clone(), member: Member::join(self, Kind::Events), coming: None }))
     }
 }
 
 struct Share {
     client: Client,
     member: Member,
+    /// The one that is being begun with.
+    coming: Option<Arc<Holding>>,
 }
 
 #[async_trait]
 impl PartitionShare for Share {
     async fn next(&mut self) -> StoreResult<Box<dyn PartitionReader>> {
-        let holding = self.member.next("wait for a partition of events").await?;
+        let holding = match &self.coming {
+            Some(holding) if holding.is_held(&*self.client.0.clock) => Arc::clone(holding),
+            _ => Arc::clone(self.coming.insert(self.member.next("wait for a partition of events").await?)),
+        };
         let partition = holding.partition;
         let look = Call::streams("look a position up");
         let after = self.client.ask(look, |data, _| data.events.passed(partition)).await?;
+        self.coming = None;
         Ok(Box::new(Reader { client: self.client.clone(), holding, after }))
     }
 }

@@ -63,7 +63,8 @@ fn current(client: &Client, lease: &Lease) -> Option<Leased> {
 async fn journal(client: &Client, held: &DeliveryHeader, settlement: Settlement) -> StoreResult<()> {
     let id = match &settlement.attempt {
         Some(attempt) => attempt.id.to_string(),
-        None => format!("{}:{}", held.id, held.hop.0),
+        // After a crash it may come to another decision, of which the journal is to tell as well.
+        None => format!("{}:{}:{:?}", held.id, held.hop.0, settlement.next),
     };
     let Settlement { attempt, next, at } = settlement;
     let entry = JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at });
