@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
-use fanfare_core::ports::delivery_queue::Lease;
+use fanfare_core::ports::delivery_queue::{GatePartition, Lease};
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
 use fanfare_egress::Post;
 use fanfare_runtime::{Chance, Registry, Shutdown, Tasks};
@@ -122,6 +122,18 @@ impl Context {
     pub(crate) fn take(&self, lease: Lease, origin: Origin, room: OwnedSemaphorePermit) -> Work {
         let hold = self.held.enter(&lease, &*self.clock);
         Work { lease, hold, origin, turn: None, _room: room }
+    }
+
+    /// The same of one that was taken from behind a gate.
+    pub(crate) fn take_from_gate(
+        &self,
+        lease: Lease,
+        gate: &Arc<dyn GatePartition>,
+        room: OwnedSemaphorePermit,
+    ) -> Work {
+        let mut work = self.take(lease, Origin::Gate, room);
+        work.hold.taken_from(gate);
+        work
     }
 
     /// Hands a delivery to its webhook's lane, or aside if it is not to be sent now.

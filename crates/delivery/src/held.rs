@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fanfare_core::clock::{Clock, Monotonic};
 use fanfare_core::ids::WebhookId;
-use fanfare_core::ports::delivery_queue::{Lease, LeaseToken};
+use fanfare_core::ports::delivery_queue::{GatePartition, Lease, LeaseToken};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -46,7 +46,7 @@ impl Held {
         if table.leases.len() == 1 {
             self.turned.notify_one();
         }
-        Hold { held: Arc::clone(self), token: lease.token }
+        Hold { held: Arc::clone(self), token: lease.token, gate: None }
     }
 
     /// How long leases last; `None` while none is held.
@@ -97,12 +97,20 @@ impl Held {
 pub(crate) struct Hold {
     held: Arc<Held>,
     token: LeaseToken,
+    /// Where it was taken from behind a gate: what is lost with the partition is lost, whatever the lease says.
+    gate: Option<Arc<dyn GatePartition>>,
 }
 
 impl Hold {
+    /// The lease was taken from this partition of gates.
+    pub(crate) fn taken_from(&mut self, gate: &Arc<dyn GatePartition>) {
+        self.gate = Some(Arc::clone(gate));
+    }
+
     /// Whether the lease is still ours, by this worker's own monotonic clock: after a freeze it is the clock that knows first.
     pub(crate) fn is_ours(&self, now: Monotonic) -> bool {
-        self.held.table.lock().leases.get(&self.token).is_some_and(|entry| !entry.lost && now < entry.until)
+        self.gate.as_ref().is_none_or(|gate| gate.is_held())
+            && self.held.table.lock().leases.get(&self.token).is_some_and(|entry| !entry.lost && now < entry.until)
     }
 }
 

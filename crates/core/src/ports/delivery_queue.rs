@@ -56,7 +56,8 @@ pub struct Lease {
 pub enum Settling {
     /// It is as the worker said.
     Applied,
-    /// The lease was not the worker's any more; nothing was changed, and somebody else has it.
+    /// The lease was not the worker's any more: nothing was moved, and somebody else has it. That it was received may have
+    /// been noted all the same.
     Superseded,
 }
 
@@ -236,4 +237,14 @@ pub trait GatePartition: Send + Sync {
     /// # Errors
     /// `Lost` when the partition has gone to another process.
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>>;
+
+    /// Whether the partition is still this process's, by its own clock, as it has renewed it. Asked right before each request
+    /// for what was taken from it: a process that was frozen must not send what another owner has by now.
+    fn is_held(&self) -> bool;
+}
+
+impl fmt::Debug for dyn GatePartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GatePartition")
+    }
 }

@@ -43,9 +43,9 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
             releases.push(match act {
                 Act::Release => {
                     let pacing = paces.of(&context, webhook, now);
-                    Either::Left(release::run(&context, &*partition, webhook, pacing))
+                    Either::Left(release::run(&context, &partition, webhook, pacing))
                 }
-                Act::Probe => Either::Right(probe::run(&context, &*partition, webhook)),
+                Act::Probe => Either::Right(probe::run(&context, &partition, webhook)),
             });
         }
         let look_again = async {

@@ -17,7 +17,7 @@ use fanfare_runtime::tasks::report;
 use tokio::sync::Semaphore;
 
 use super::release::Released;
-use crate::context::{Context, Origin};
+use crate::context::Context;
 use crate::health;
 use crate::pass::{self, Way};
 
@@ -27,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Makes one probe.
 pub(crate) async fn run(
     context: &Arc<Context>,
-    partition: &dyn GatePartition,
+    partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
 ) -> (WebhookId, Released) {
     let released = match probe(context, partition, webhook).await {
@@ -44,7 +44,7 @@ fn again(context: &Context) -> Released {
     Released::NotBefore(context.clock.monotonic().after(AGAIN))
 }
 
-async fn probe(context: &Arc<Context>, partition: &dyn GatePartition, webhook: WebhookId) -> StoreResult<Released> {
+async fn probe(context: &Arc<Context>, partition: &Arc<dyn GatePartition>, webhook: WebhookId) -> StoreResult<Released> {
     let lease = partition.take(webhook, 1).await?.into_iter().next();
     // A probe has its room to itself: one for each webhook that is probed now.
     let room = Arc::new(Semaphore::new(1)).try_acquire_owned().ok();
@@ -52,7 +52,7 @@ async fn probe(context: &Arc<Context>, partition: &dyn GatePartition, webhook: W
         let stands = context.queue.gate_depth(webhook).await?.count > 0;
         return Ok(if stands { again(context) } else { Released::All });
     };
-    let work = context.take(lease, Origin::Gate, room);
+    let work = context.take_from_gate(lease, partition, room);
     let Some(sent) = pass::run(context, work, Way::Probe).await else { return Ok(again(context)) };
     let works = sent.outcome == OutcomeClass::Success;
     context.metrics.delivery_probes.with_label_values(&[if works { "success" } else { "failure" }]).inc();

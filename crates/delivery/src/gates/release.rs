@@ -20,7 +20,7 @@ use fanfare_runtime::tasks::report;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pacing::Pacing;
-use crate::context::{Context, Origin};
+use crate::context::Context;
 use crate::health;
 
 /// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
@@ -47,7 +47,7 @@ pub(crate) enum Released {
 /// Works one gate off until nothing is behind it, its turn is over, or it holds everything.
 pub(crate) async fn run(
     context: &Arc<Context>,
-    partition: &dyn GatePartition,
+    partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
     pacing: Option<Arc<Pacing>>,
 ) -> (WebhookId, Released) {
@@ -64,7 +64,7 @@ pub(crate) async fn run(
 
 async fn work_off(
     context: &Arc<Context>,
-    partition: &dyn GatePartition,
+    partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
     pacing: Option<&Arc<Pacing>>,
 ) -> StoreResult<Released> {
@@ -101,7 +101,7 @@ async fn work_off(
         }
         let leases = partition.take(webhook, room.num_permits()).await?;
         if !leases.is_empty() {
-            admit(context, leases, room, pacing);
+            admit(context, partition, leases, room, pacing);
             continue;
         }
         drop(room);
@@ -109,7 +109,7 @@ async fn work_off(
         let room = hands.all().await?;
         let leases = partition.take(webhook, 1).await?;
         if !leases.is_empty() {
-            admit(context, leases, room, pacing);
+            admit(context, partition, leases, room, pacing);
             continue;
         }
         if context.queue.gate_depth(webhook).await?.count > 0 {
@@ -124,7 +124,7 @@ async fn work_off(
         if leases.is_empty() {
             return Ok(Released::All);
         }
-        admit(context, leases, room, pacing);
+        admit(context, partition, leases, room, pacing);
     }
 }
 
@@ -165,10 +165,16 @@ impl Hands {
     }
 }
 
-fn admit(context: &Arc<Context>, leases: Vec<Lease>, mut room: OwnedSemaphorePermit, pacing: Option<&Arc<Pacing>>) {
+fn admit(
+    context: &Arc<Context>,
+    partition: &Arc<dyn GatePartition>,
+    leases: Vec<Lease>,
+    mut room: OwnedSemaphorePermit,
+    pacing: Option<&Arc<Pacing>>,
+) {
     for lease in leases {
         let Some(room) = room.split(1) else { break };
-        let mut work = context.take(lease, Origin::Gate, room);
+        let mut work = context.take_from_gate(lease, partition, room);
         work.turn = pacing.map(Pacing::turn);
         context.admit(work);
     }

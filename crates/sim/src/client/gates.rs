@@ -62,6 +62,10 @@ impl GatePartition for Owned {
         }
     }
 
+    fn is_held(&self) -> bool {
+        self.holding.is_held(&*self.client.0.clock)
+    }
+
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>> {
         let (shared, holding) = (&self.client.0, &self.holding);
         holding.check(&*shared.clock, TAKING)?;

@@ -218,7 +218,9 @@ pub async fn an_owner_that_has_lost_its_partition_takes_nothing<H: Harness>(harn
     let Owner { share, partitions } = Owner::of(&harness, &engine).await;
     drop(share);
     let next = Owner::of(&harness, &engine).await;
+    assert!(next.partitions.iter().all(|held| held.is_held()));
     for lost in &partitions {
+        assert!(!lost.is_held());
         assert_eq!(lost.take(webhook(1), 1).await.expect_err("lost").kind, StoreErrorKind::Lost);
         assert_eq!(soon(lost.arrivals()).await.expect_err("lost").kind, StoreErrorKind::Lost);
     }

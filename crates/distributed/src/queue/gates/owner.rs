@@ -166,6 +166,10 @@ impl GatePartition for Owned {
         }
     }
 
+    fn is_held(&self) -> bool {
+        self.0.is_owned()
+    }
+
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>> {
         let (gate, shared) = (&self.0, &self.0.engine.shared);
         gate.holding.check(&*shared.clock, TAKING)?;

@@ -123,6 +123,10 @@ impl GatePartition for Gates {
         }
     }
 
+    fn is_held(&self) -> bool {
+        self.is_owned(TAKING).is_ok()
+    }
+
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>> {
         self.is_owned(TAKING)?;
         let (before, after) = (Arc::clone(&self.engine.shared), Arc::clone(&self.engine.shared));
