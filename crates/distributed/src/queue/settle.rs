@@ -6,8 +6,10 @@
 //! An end: 1. mark it as done, 2. journal it, 3. remove the copy. After a crash in between the copy is leased again, its claim
 //! is answered `done`, and the worker settles it with that end once more.
 //!
-//! A settlement that comes too late, because the lease is over: the claim ends, since nobody works under it any more, and the
-//! next holder would otherwise have to wait until it runs out.
+//! A settlement that comes too late, because the lease is over: what has been received is marked as done all the same, and
+//! journaled, and the copy that somebody else has ends by it. Gates change hands whenever a process comes or goes, with
+//! requests under way: each would be made twice. Of anything else the claim ends, since nobody works under it any more, and
+//! the next holder would otherwise have to wait until it runs out.
 //!
 //! Each step may be repeated: message ids recognise what has been published. Redis being away holds nothing up; what it
 //! does not know is at worst sent twice.
@@ -29,7 +31,7 @@ const DOING: &str = "settle a delivery";
 pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
     let held = &lease.delivery.header;
     let Some(leased) = current(engine, lease) else {
-        leases::give_claim_up(engine, held.id, held.hop).await;
+        too_late(engine, held, settlement).await;
         return Ok(Settling::Superseded);
     };
     let attempts = held.attempts + u32::from(settlement.attempt.is_some());
@@ -59,6 +61,19 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
     Ok(Settling::Applied)
 }
 
+/// Says of a delivery that is somebody else's by now what is true whoever has it.
+async fn too_late(engine: &Distributed, held: &DeliveryHeader, settlement: Settlement) {
+    match settlement.next {
+        Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
+            mark_done(engine, held, end).await;
+            if let Err(error) = journal_entry(engine, &entry(held, settlement)).await {
+                tracing::debug!(error = %report(&error), "an attempt is not in the journal; its delivery's end will be");
+            }
+        }
+        Next::End { .. } | Next::Move(_) => leases::give_claim_up(engine, held.id, held.hop).await,
+    }
+}
+
 /// Removes a copy that is known to be no longer needed.
 pub(super) async fn drop_copy(engine: &Distributed, lease: &Lease) -> StoreResult<()> {
     match current(engine, lease) {
@@ -81,10 +96,21 @@ fn current(engine: &Distributed, lease: &Lease) -> Option<Leased> {
 fn entry(held: &DeliveryHeader, settlement: Settlement) -> (JournalEntry, String) {
     let id = match &settlement.attempt {
         Some(attempt) => attempt.id.to_string(),
-        None => encode::move_id(held.id, held.hop),
+        // After a crash the decision may be another one, which the journal has to tell of too.
+        None => format!("{}:{}", encode::move_id(held.id, held.hop), decision(settlement.next)),
     };
     let Settlement { attempt, next, at } = settlement;
     (JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at }), id)
+}
+
+/// What was decided, as a part of an id.
+fn decision(next: Next) -> String {
+    match next {
+        Next::Move(Place::Ready) => "ready".to_owned(),
+        Next::Move(Place::Due { at, .. }) => format!("due-{}", at.as_millis()),
+        Next::Move(Place::Gated { .. }) => "gated".to_owned(),
+        Next::End { .. } => "end".to_owned(),
+    }
 }
 
 async fn journal_entry(engine: &Distributed, (entry, id): &(JournalEntry, String)) -> StoreResult<()> {
