@@ -16,7 +16,9 @@ use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
 };
 
-pub(crate) use settle::{JOURNAL, PUBLISH, REMOVE};
+pub(crate) use settle::REMOVE;
+#[cfg(test)]
+pub(crate) use settle::{JOURNAL, PUBLISH};
 
 use super::gates::Share;
 use super::{Call, Client};
