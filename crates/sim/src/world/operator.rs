@@ -48,6 +48,7 @@ impl World {
             payload_version: PayloadVersion::V2,
             inactivity_minutes: None,
             retry_schedule: plan.schedule(),
+            rate_limit: plan.rate,
             timeout: AttemptTimeout::from_seconds(plan.timeout).unwrap_or_default(),
             secret: self.draw(|rng| self.key.seal(secret.expose(), &Webhook::secret_context(id), rng)),
             secret_last4: secret.last4().to_owned(),
@@ -73,7 +74,7 @@ impl World {
                 Some(_) | None => !webhook.active,
             };
             if releases {
-                health.gate = Some(Gate::Releasing { since: now });
+                health.gate = Some(Gate::Releasing { since: now, rate: None });
                 health.failing_since = None;
                 data.records.change(Key::Health(webhook.id), Some(Record::Health(health)), Expected::Any);
             }
