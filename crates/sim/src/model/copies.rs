@@ -70,7 +70,7 @@ pub(crate) struct Out {
 
 /// Where an open delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Where {
+pub(crate) enum Where {
     /// Ready, due or leased.
     InQueue,
     /// Behind its webhook's gate.
@@ -89,9 +89,15 @@ pub(crate) struct Copies {
     seen: BTreeMap<(Stream, DeliveryId, Hop), Monotonic>,
     sequence: u64,
     tokens: u64,
+    changes: u64,
 }
 
 impl Copies {
+    /// Rises with whatever may let somebody lease something.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Stores a copy; false if its message id has been seen lately.
     pub(crate) fn publish(
         &mut self,
@@ -111,6 +117,7 @@ impl Copies {
         }
         self.seen.insert(id, now.monotonic.after(bounds.duplicate_window));
         self.sequence += 1;
+        self.changes += 1;
         let delivery = Delivery { header: header.clone(), body };
         let copy = Copy { delivery, place, at: now.wall, times: 0, leased: None, spoiled: false };
         self.streams.insert((stream, self.sequence), copy);
@@ -149,7 +156,7 @@ impl Copies {
             };
             match wait {
                 None if !copy.spoiled && copy.times < bounds.quarantine_after => {
-                    free.push((copy.ready_at(), *sequence))
+                    free.push((copy.ready_at(), *sequence));
                 }
                 None => {}
                 Some(wait) => next = Some(next.map_or(wait, |before| before.min(wait))),
@@ -205,10 +212,10 @@ impl Copies {
         self.leases.get(&token).copied().filter(|leased| leased.until > now)
     }
 
-    /// The lease that a process got last of a delivery, run out or not.
-    pub(crate) fn held_by(&self, by: u32, delivery: DeliveryId) -> Option<(LeaseToken, Leased)> {
-        let mut of = self.leases.iter().rev().filter(|(_, held)| held.by == by && held.delivery == delivery);
-        of.next().map(|(token, held)| (*token, *held))
+    /// The leases that a process has got of a delivery, run out or not, the last one first.
+    pub(crate) fn held_by(&self, by: u32, delivery: DeliveryId) -> Vec<(LeaseToken, Leased)> {
+        let of = self.leases.iter().rev().filter(|(_, held)| held.by == by && held.delivery == delivery);
+        of.map(|(token, held)| (*token, *held)).collect()
     }
 
     pub(crate) fn renew(&mut self, token: LeaseToken, bounds: &Bounds, now: Monotonic) -> bool {
@@ -218,6 +225,7 @@ impl Copies {
 
     pub(crate) fn end(&mut self, token: LeaseToken) {
         self.leases.remove(&token);
+        self.changes += 1;
     }
 
     /// Forgets that a copy is leased, as a server does that has lost the word of it; the holder knows nothing of that.
@@ -225,7 +233,9 @@ impl Copies {
         let leased = self.streams.values_mut().filter(|copy| copy.leased.is_some());
         let copy = leased.take(which + 1).last()?;
         copy.leased = None;
-        Some(copy.delivery.header.id)
+        let id = copy.delivery.header.id;
+        self.changes += 1;
+        Some(id)
     }
 
     /// Puts a copy into quarantine.
@@ -300,6 +310,7 @@ impl Copies {
     }
 
     /// Makes what is stored of a delivery unreadable.
+    #[cfg(test)]
     pub(crate) fn spoil(&mut self, delivery: DeliveryId) {
         let copies = self.streams.values_mut().filter(|copy| copy.delivery.header.id == delivery);
         copies.for_each(|copy| copy.spoiled = true);
