@@ -20,8 +20,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub(crate) use claims::Claims;
-pub use copies::Where;
-pub(crate) use copies::{Copies, Leased, Out};
+pub(crate) use copies::{Copies, Leased, Out, Where};
 pub(crate) use events::Events;
 pub(crate) use gates::{Told, partition_of};
 pub(crate) use journal::Entries;

@@ -77,7 +77,7 @@ impl Skies {
             None => {}
             Some(Then::Crash { down }) => {
                 self.world.crash(self.process, down);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Some(Then::Freeze { lasting }) => {
                 self.world.freeze(self.process, lasting);

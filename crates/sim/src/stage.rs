@@ -26,7 +26,7 @@ pub(crate) use clock::StageClock;
 
 /// A process, or one of the world's own parts. Never used twice: a process that starts again is another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ProcessId(pub u32);
+pub(crate) struct ProcessId(pub(crate) u32);
 
 impl fmt::Display for ProcessId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,7 +72,7 @@ struct Inner {
 
 /// See the [module](self). Cloning shares it.
 #[derive(Clone)]
-pub struct Stage {
+pub(crate) struct Stage {
     inner: Arc<Mutex<Inner>>,
     woken: Arc<Woken>,
     choices: Arc<Mutex<StdRng>>,
@@ -319,8 +319,7 @@ mod tests {
             });
         }
         while stage.step(FOREVER) {}
-        let ticks = ticks.lock().clone();
-        ticks
+        Arc::try_unwrap(ticks).expect("all tasks have ended").into_inner()
     }
 
     #[test]

@@ -160,8 +160,10 @@ impl World {
     pub(crate) fn sent(&self, process: ProcessId, key: &str, registry: &Registry) -> Sent {
         let (webhook, event, delivery) = self.keys[key];
         let (lease, claimed) = self.servers.read(|data, now| {
-            let held = data.copies.held_by(process.0, delivery);
-            let claimed = held.is_some_and(|(_, held)| data.claims.holds(delivery, held.hop, process.0, now.monotonic));
+            // Of several copies it is the one that it has claimed.
+            let all = data.copies.held_by(process.0, delivery);
+            let mine = all.iter().find(|(_, held)| data.claims.holds(delivery, held.hop, process.0, now.monotonic));
+            let (claimed, held) = (mine.is_some(), mine.or(all.first()).copied());
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,

@@ -17,7 +17,9 @@ use fanfare_core::ports::delivery_queue::{
     Withdrawal,
 };
 
-pub(crate) use settle::{JOURNAL, PUBLISH, REMOVE};
+pub(crate) use settle::REMOVE;
+#[cfg(test)]
+pub(crate) use settle::{JOURNAL, PUBLISH};
 
 use super::gates::Share;
 use super::{Call, Client};

@@ -125,9 +125,9 @@ fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, u64)], until: Monotoni
     held.retain(|holding| {
         let kept = holds.contains(&(holding.partition, holding.token)) && !*holding.lost.borrow();
         if kept {
-            *holding.until.lock() = until
+            *holding.until.lock() = until;
         } else {
-            holding.lose()
+            holding.lose();
         }
         kept
     });

@@ -1,6 +1,7 @@
 //! Attempts keep to their schedule.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
@@ -9,7 +10,8 @@ use fanfare_core::ids::DeliveryId;
 use fanfare_core::journal::JournalEntry;
 
 use super::{Outcome, posts};
-use crate::trace::short;
+use crate::plan::Act;
+use crate::trace::{Fact, short};
 
 /// More attempts in the journal than the schedule has. One that was answered 410 uses none up.
 pub(super) fn past_the_schedule(outcome: &Outcome) -> Vec<String> {
@@ -37,8 +39,12 @@ pub(super) fn past_the_schedule(outcome: &Outcome) -> Vec<String> {
     past
 }
 
-/// A POST at a hop to which a move led whose time had not come. Time is the servers': what has come does not go again.
+/// A POST at a hop to which a move led whose time had not come. Time is the servers': what has come does not go again. Where
+/// claims were lost, a copy may begin anew.
 pub(super) fn before_its_time(outcome: &Outcome) -> Vec<String> {
+    if outcome.trace.0.iter().any(|(_, fact)| matches!(fact, Fact::Acted(Act::EmptyClaims))) {
+        return Vec::new();
+    }
     let mut due: BTreeMap<(DeliveryId, u32), Timestamp> = BTreeMap::new();
     for entry in &outcome.journal {
         if let JournalEntry::Settled(settled) = entry
@@ -49,10 +55,16 @@ pub(super) fn before_its_time(outcome: &Outcome) -> Vec<String> {
             *time = (*time).min(at);
         }
     }
-    let mut latest = Timestamp::EPOCH;
+    // The servers' clock may have been ahead for a while, and what was due then has come.
+    let (mut off_by, mut ahead) = (0, 0);
     let mut early = Vec::new();
-    for (_, sent) in posts(outcome) {
-        latest = latest.max(sent.wall);
+    for (_, fact) in &outcome.trace.0 {
+        if let Fact::Acted(Act::Jump { slot: None, millis }) = fact {
+            off_by += millis;
+            ahead = ahead.max(off_by);
+        }
+        let Fact::Sent(sent) = fact else { continue };
+        let latest = sent.wall.after(Duration::from_millis(u64::try_from(ahead - off_by).unwrap_or(0)));
         let Some(lease) = sent.lease else { continue };
         let times = due.range((sent.delivery, 0)..=(sent.delivery, lease.hop.0));
         for ((_, hop), at) in times {

@@ -31,12 +31,16 @@ fn ends(outcome: &Outcome) -> BTreeMap<DeliveryId, BTreeSet<&'static str>> {
     ends
 }
 
-/// The deliveries that fan-out has told of, and to whom.
-fn fanned_out(outcome: &Outcome) -> BTreeMap<DeliveryId, WebhookId> {
+/// The deliveries that the journal tells of, and to whom they go. A fan-out that is repeated after a crash leaves out those
+/// that have moved on: of them their settlements tell.
+fn known(outcome: &Outcome) -> BTreeMap<DeliveryId, WebhookId> {
     let mut deliveries = BTreeMap::new();
     for entry in &outcome.journal {
         if let JournalEntry::FannedOut(event) = entry {
             deliveries.extend(event.deliveries.iter().map(|to| (to.delivery, to.webhook)));
+        }
+        if let JournalEntry::Settled(settled) = entry {
+            deliveries.insert(settled.delivery.id, settled.delivery.webhook);
         }
     }
     deliveries
@@ -63,20 +67,20 @@ fn untouched(outcome: &Outcome) -> Vec<usize> {
 /// An accepted event that was not fanned out to a webhook that was there all the time, or a delivery that neither ended nor
 /// stands anywhere.
 pub(super) fn lost(outcome: &Outcome) -> Vec<String> {
-    let (ends, fanned_out) = (ends(outcome), fanned_out(outcome));
+    let (ends, known) = (ends(outcome), known(outcome));
     let mut lost = Vec::new();
     for (_, fact) in &outcome.trace.0 {
         let Fact::Accepted { event } = fact else { continue };
         for webhook in untouched(outcome) {
             let id = DeliveryId::derive(webhook_id(webhook), &event_id(*event), &Run::Original);
-            if !fanned_out.contains_key(&id) && !outcome.open.contains_key(&id) {
+            if !known.contains_key(&id) && !outcome.open.contains_key(&id) {
                 lost.push(format!("event {event} was not fanned out to webhook {webhook}"));
             }
         }
     }
-    for (delivery, webhook) in fanned_out {
-        let known = ends.contains_key(&delivery) || outcome.open.contains_key(&delivery);
-        if !known && !is_deleted(outcome, webhook) {
+    for (delivery, webhook) in known {
+        let stands = ends.contains_key(&delivery) || outcome.open.contains_key(&delivery);
+        if !stands && !is_deleted(outcome, webhook) {
             lost.push(format!("delivery {} has not ended and stands nowhere", short(delivery)));
         }
     }

@@ -11,9 +11,13 @@ use crate::plan::Act;
 use crate::stage::ProcessId;
 use crate::trace::{Fact, How};
 
-/// A lease that has run out is another's.
+/// A lease that has run out is another's. What stood behind the gate of a webhook that was deleted has none any more.
 pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
-    let without = posts(outcome).filter(|(_, sent)| !sent.lease.is_some_and(|lease| lease.held));
+    let without = posts(outcome).filter(|(at, sent)| {
+        let deletes = |fact: &Fact| matches!(fact, Fact::Acted(Act::Delete { webhook }) if *webhook == sent.webhook);
+        let deleted = outcome.trace.0[..*at].iter().any(|(_, fact)| deletes(fact));
+        !deleted && !sent.lease.is_some_and(|lease| lease.held)
+    });
     without.map(|(_, sent)| format!("POST {} by {} under {:?}", sent.post, sent.process, sent.lease)).collect()
 }
 

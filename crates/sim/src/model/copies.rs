@@ -70,7 +70,7 @@ pub(crate) struct Out {
 
 /// Where an open delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Where {
+pub(crate) enum Where {
     /// Ready, due or leased.
     InQueue,
     /// Behind its webhook's gate.
@@ -149,7 +149,7 @@ impl Copies {
             };
             match wait {
                 None if !copy.spoiled && copy.times < bounds.quarantine_after => {
-                    free.push((copy.ready_at(), *sequence))
+                    free.push((copy.ready_at(), *sequence));
                 }
                 None => {}
                 Some(wait) => next = Some(next.map_or(wait, |before| before.min(wait))),
@@ -205,10 +205,10 @@ impl Copies {
         self.leases.get(&token).copied().filter(|leased| leased.until > now)
     }
 
-    /// The lease that a process got last of a delivery, run out or not.
-    pub(crate) fn held_by(&self, by: u32, delivery: DeliveryId) -> Option<(LeaseToken, Leased)> {
-        let mut of = self.leases.iter().rev().filter(|(_, held)| held.by == by && held.delivery == delivery);
-        of.next().map(|(token, held)| (*token, *held))
+    /// The leases that a process has got of a delivery, run out or not, the last one first.
+    pub(crate) fn held_by(&self, by: u32, delivery: DeliveryId) -> Vec<(LeaseToken, Leased)> {
+        let of = self.leases.iter().rev().filter(|(_, held)| held.by == by && held.delivery == delivery);
+        of.map(|(token, held)| (*token, *held)).collect()
     }
 
     pub(crate) fn renew(&mut self, token: LeaseToken, bounds: &Bounds, now: Monotonic) -> bool {
@@ -300,6 +300,7 @@ impl Copies {
     }
 
     /// Makes what is stored of a delivery unreadable.
+    #[cfg(test)]
     pub(crate) fn spoil(&mut self, delivery: DeliveryId) {
         let copies = self.streams.values_mut().filter(|copy| copy.delivery.header.id == delivery);
         copies.for_each(|copy| copy.spoiled = true);

@@ -99,7 +99,8 @@ impl Shares {
         self.held.retain(|(of, _), held| *of != kind || held.member != member);
     }
 
-    /// A process is gone, and so long ago that everybody knows.
+    /// Everybody is gone, and has been for so long that it is known.
+    #[cfg(test)]
     pub(crate) fn all_leave(&mut self) {
         self.members.clear();
         self.held.clear();

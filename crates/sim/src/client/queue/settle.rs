@@ -3,7 +3,7 @@
 //! A move: 1. journal the attempt, 2. publish the new place, 3. release the claim, 4. remove the copy. An end: 1. mark it as
 //! done, 2. journal it, 3. remove the copy. Claims being away hold nothing up.
 
-use fanfare_core::delivery::{DeliveryHeader, Next, Settlement};
+use fanfare_core::delivery::{DeliveryHeader, End, Next, Settlement};
 use fanfare_core::journal::{JournalEntry, Settled};
 use fanfare_core::ports::delivery_queue::{Lease, Settling};
 use fanfare_core::ports::{Dedup as _, StoreResult};
@@ -19,7 +19,7 @@ pub(crate) const REMOVE: &str = "remove a settled copy";
 pub(super) async fn settle(client: &Client, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
     let held = &lease.delivery.header;
     let Some(leased) = current(client, lease) else {
-        client.give_claim_up(held.id, held.hop).await;
+        too_late(client, held, settlement).await;
         return Ok(Settling::Superseded);
     };
     let attempts = held.attempts + u32::from(settlement.attempt.is_some());
@@ -44,6 +44,19 @@ pub(super) async fn settle(client: &Client, lease: &Lease, settlement: Settlemen
     }
     remove(client, lease, leased, REMOVE).await?;
     Ok(Settling::Applied)
+}
+
+/// A settlement that comes too late. What has been received has been received, whoever has the delivery now: that is noted, and
+/// the copy that is left ends by it. Any other claim ends, since nobody works under it any more.
+async fn too_late(client: &Client, held: &DeliveryHeader, settlement: Settlement) {
+    match settlement.next {
+        Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
+            let keep = client.0.servers.bounds().done_retention;
+            let _ = client.complete(held.id, end, keep).await;
+            let _ = journal(client, held, settlement).await;
+        }
+        Next::End { .. } | Next::Move(_) => client.give_claim_up(held.id, held.hop).await,
+    }
 }
 
 pub(super) async fn drop_copy(client: &Client, lease: &Lease) -> StoreResult<()> {
