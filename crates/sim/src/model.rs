@@ -80,12 +80,33 @@ pub(crate) struct Data {
     pub(crate) shares: Shares,
 }
 
-/// The servers: the data, their clock, and the bell that rings after each change. They survive every process.
+/// What somebody may wait for a change of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Topic {
+    /// Deliveries, and the leases on them.
+    Copies,
+    /// Records.
+    Records,
+    /// Accepted events.
+    Events,
+    /// Journal entries.
+    Journal,
+}
+
+impl Data {
+    /// How much has changed of each topic.
+    fn changes(&self) -> [u64; 4] {
+        [self.copies.changes(), self.records.changes(), self.events.changes(), self.journal.all().len() as u64]
+    }
+}
+
+/// The servers: the data, their clock, and the bells that ring after each change. They survive every process.
 #[derive(Debug)]
 pub(crate) struct Servers {
     data: Mutex<Data>,
     clock: Time,
-    bell: Notify,
+    /// One for each topic.
+    bells: [Notify; 4],
     /// Rings when a partition was given back.
     freed: Notify,
 }
@@ -110,7 +131,12 @@ impl Servers {
             events: Events::new(bounds.event_partitions),
             shares: Shares::default(),
         };
-        Arc::new(Self { data: Mutex::new(data), clock: Time(clock), bell: Notify::new(), freed: Notify::new() })
+        Arc::new(Self {
+            data: Mutex::new(data),
+            clock: Time(clock),
+            bells: [const { Notify::const_new() }; 4],
+            freed: Notify::new(),
+        })
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
@@ -127,10 +153,17 @@ impl Servers {
         look(&mut self.data.lock(), now)
     }
 
-    /// Changes something, and tells those who wait.
+    /// Changes something, and tells those who wait for it.
     pub(crate) fn change<T>(&self, act: impl FnOnce(&mut Data, Now) -> T) -> T {
-        let done = self.read(act);
-        self.ring();
+        let (before, done, after) = self.read(|data, now| {
+            let before = data.changes();
+            (before, act(data, now), data.changes())
+        });
+        for (bell, (before, after)) in self.bells.iter().zip(before.into_iter().zip(after)) {
+            if before != after {
+                bell.notify_waiters();
+            }
+        }
         done
     }
 
@@ -146,13 +179,18 @@ impl Servers {
 
     /// Wakes all who wait for something, so that they look again.
     pub(crate) fn ring(&self) {
-        self.bell.notify_waiters();
+        self.bells.iter().for_each(Notify::notify_waiters);
     }
 
-    /// Waits until `found` finds something; it is asked again after every change, and when the time has come that it names.
-    pub(crate) async fn wait_for<T>(&self, mut find: impl FnMut(&mut Data, Now) -> Result<T, Option<Duration>>) -> T {
+    /// Waits until `found` finds something; it is asked again after every change of the topic, and when the
+    /// time has come that it names.
+    pub(crate) async fn wait_for<T>(
+        &self,
+        topic: Topic,
+        mut find: impl FnMut(&mut Data, Now) -> Result<T, Option<Duration>>,
+    ) -> T {
         loop {
-            let mut rings = std::pin::pin!(self.bell.notified());
+            let mut rings = std::pin::pin!(self.bells[topic as usize].notified());
             rings.as_mut().enable();
             let next = match self.read(&mut find) {
                 Ok(found) => return found,

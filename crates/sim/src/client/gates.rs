@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::sharing::{Holding, Member};
 use super::{Call, Client};
-use crate::model::{Data, Kind, Told, partition_of};
+use crate::model::{Data, Kind, Told, Topic, partition_of};
 
 const WAITING: &str = "wait for arrivals behind gates";
 const TAKING: &str = "take from behind a gate";
@@ -57,7 +57,7 @@ impl GatePartition for Owned {
         };
         tokio::select! {
             biased;
-            told = shared.servers.wait_for(arrivals) => told,
+            told = shared.servers.wait_for(Topic::Copies, arrivals) => told,
             () = holding.lost() => Err(StoreError::lost(WAITING)),
         }
     }

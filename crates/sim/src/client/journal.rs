@@ -6,6 +6,7 @@ use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::journal::{Journal, JournalPosition, JournalReader};
 
 use super::{Call, Client};
+use crate::model::Topic;
 
 #[async_trait]
 impl Journal for Client {
@@ -31,7 +32,7 @@ struct Reading {
 impl JournalReader for Reading {
     async fn next(&mut self, max: usize) -> StoreResult<Vec<(JournalPosition, JournalEntry)>> {
         let after = self.after;
-        let entries = self.client.0.servers.wait_for(|data, _| {
+        let entries = self.client.0.servers.wait_for(Topic::Journal, |data, _| {
             let entries = data.journal.read(after, max.max(1));
             if entries.is_empty() { Err(None) } else { Ok(entries) }
         });

@@ -12,7 +12,7 @@ use fanfare_core::ports::{StoreError, StoreResult};
 
 use super::sharing::{Holding, Member};
 use super::{Call, Client};
-use crate::model::{Data, Kind};
+use crate::model::{Data, Kind, Topic};
 
 const READING: &str = "read events";
 const ADVANCING: &str = "advance a position";
@@ -88,7 +88,7 @@ impl PartitionReader for Reader {
         };
         let events = tokio::select! {
             biased;
-            events = shared.servers.wait_for(read) => events?,
+            events = shared.servers.wait_for(Topic::Events, read) => events?,
             () = holding.lost() => return Err(StoreError::lost(READING)),
         };
         self.after = events.last().map_or(self.after, |logged| logged.position.0);

@@ -23,7 +23,7 @@ pub(crate) use settle::{JOURNAL, PUBLISH};
 
 use super::gates::Share;
 use super::{Call, Client};
-use crate::model::Out;
+use crate::model::{Out, Topic};
 
 #[async_trait]
 impl DeliveryQueue for Client {
@@ -86,7 +86,7 @@ impl DeliveryQueue for Client {
                 }
                 data.copies.lease(max.max(1), by, &bounds, now).map(Some)
             };
-            if let Some(leases) = shared.servers.wait_for(lease).await {
+            if let Some(leases) = shared.servers.wait_for(Topic::Copies, lease).await {
                 return Ok(leases);
             }
         }

@@ -7,6 +7,7 @@ use fanfare_core::ports::config_store::{
 };
 
 use super::{Call, Client};
+use crate::model::Topic;
 
 #[async_trait]
 impl ConfigStore for Client {
@@ -48,7 +49,7 @@ impl Watch for Watching {
             Some(seen) if data.records.last(group) <= seen => Err(None),
             Some(_) | None => Ok(()),
         };
-        shared.servers.wait_for(something).await;
+        shared.servers.wait_for(Topic::Records, something).await;
         // The news is on its way.
         shared.weather.before(Call::streams(DOING)).await?;
         let changes = shared.servers.read(|data, _| match seen {

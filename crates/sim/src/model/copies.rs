@@ -89,9 +89,15 @@ pub(crate) struct Copies {
     seen: BTreeMap<(Stream, DeliveryId, Hop), Monotonic>,
     sequence: u64,
     tokens: u64,
+    changes: u64,
 }
 
 impl Copies {
+    /// Rises with whatever may let somebody lease something.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Stores a copy; false if its message id has been seen lately.
     pub(crate) fn publish(
         &mut self,
@@ -111,6 +117,7 @@ impl Copies {
         }
         self.seen.insert(id, now.monotonic.after(bounds.duplicate_window));
         self.sequence += 1;
+        self.changes += 1;
         let delivery = Delivery { header: header.clone(), body };
         let copy = Copy { delivery, place, at: now.wall, times: 0, leased: None, spoiled: false };
         self.streams.insert((stream, self.sequence), copy);
@@ -218,6 +225,7 @@ impl Copies {
 
     pub(crate) fn end(&mut self, token: LeaseToken) {
         self.leases.remove(&token);
+        self.changes += 1;
     }
 
     /// Forgets that a copy is leased, as a server does that has lost the word of it; the holder knows nothing of that.
@@ -225,7 +233,9 @@ impl Copies {
         let leased = self.streams.values_mut().filter(|copy| copy.leased.is_some());
         let copy = leased.take(which + 1).last()?;
         copy.leased = None;
-        Some(copy.delivery.header.id)
+        let id = copy.delivery.header.id;
+        self.changes += 1;
+        Some(id)
     }
 
     /// Puts a copy into quarantine.

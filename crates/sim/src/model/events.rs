@@ -66,6 +66,10 @@ impl Events {
         }
     }
 
+    pub(crate) fn changes(&self) -> u64 {
+        self.known.len() as u64
+    }
+
     pub(crate) fn backlog(&self) -> u64 {
         self.lines.iter().map(|line| line.events.len() as u64 - line.passed).sum()
     }

@@ -54,6 +54,10 @@ impl Records {
         Changed::Done(revision)
     }
 
+    pub(crate) fn changes(&self) -> u64 {
+        self.config.last + self.state.last
+    }
+
     pub(crate) fn last(&self, group: Group) -> Revision {
         Revision(self.group(group).last)
     }
