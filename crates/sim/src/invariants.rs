@@ -45,7 +45,7 @@ impl fmt::Display for Violation {
 type Rule = fn(&Outcome) -> Vec<String>;
 
 /// Every rule.
-const RULES: [(&str, Rule); 11] = [
+const RULES: [(&str, Rule); 13] = [
     ("every part of a process goes on", failures),
     ("nothing is lost", ends::lost),
     ("nothing is stuck", ends::stuck),
@@ -56,6 +56,8 @@ const RULES: [(&str, Rule); 11] = [
     ("nothing is sent without a lease", order::without_a_lease),
     ("nothing is sent without a claim", order::without_a_claim),
     ("nothing is sent past a gate", order::past_a_gate),
+    ("a breaker lets one probe through at a time", order::several_probes),
+    ("a rate is kept", order::too_fast),
     ("a gate keeps its order", order::out_of_order),
 ];
 

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
+use fanfare_core::rate_limit::RateLimit;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_delivery::{DedupOnUnavailable, DeliveryConfig};
+use fanfare_runtime::Span;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -32,6 +34,7 @@ pub(crate) enum Behaviour {
 pub(crate) struct WebhookPlan {
     pub(crate) delays: Vec<u32>,
     pub(crate) timeout: u64,
+    pub(crate) rate: Option<RateLimit>,
     /// From when on which behaviour.
     pub(crate) behaves: Vec<(Duration, Behaviour)>,
 }
@@ -173,7 +176,10 @@ fn webhook(rng: &mut StdRng, heals: Duration) -> WebhookPlan {
         behaves.push((seconds_below(rng, heals), behaviour(rng)));
     }
     behaves.sort_by_key(|(from, _)| *from);
-    WebhookPlan { delays, timeout: rng.random_range(1..=8), behaves }
+    let limited = rng.random_range(0..5) == 0;
+    let rate = (rng.random_range(1..=5), rng.random_range(1..=3), rng.random_range(1..=3));
+    let rate = RateLimit::new(rate.0, rate.1, rate.2).ok().filter(|_| limited);
+    WebhookPlan { delays, timeout: rng.random_range(1..=8), rate, behaves }
 }
 
 fn behaviour(rng: &mut StdRng) -> Behaviour {
@@ -251,6 +257,9 @@ fn delivery(rng: &mut StdRng) -> DeliveryConfig {
         lease_batch: rng.random_range(1..=4),
         lane_limit: [1, 1, 2, 4][rng.random_range(0..4)],
         max_releases: rng.random_range(1..=3),
+        breaker_failures: rng.random_range(2..=10),
+        probe_longest: Span::from_secs(rng.random_range(1..=20)),
+        pause_after: Span::from_secs([20, 60, 5 * 24 * 3600][rng.random_range(0..3)]),
         dedup_on_unavailable: if waits { DedupOnUnavailable::Wait } else { DedupOnUnavailable::Deliver },
         ..DeliveryConfig::default()
     }

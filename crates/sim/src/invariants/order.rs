@@ -1,6 +1,7 @@
 //! What a process may send, and in which order.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fanfare_core::health::GateReason;
 use fanfare_core::ports::delivery_queue::LeaseToken;
@@ -47,6 +48,52 @@ pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
         sent.gate == Some(GateReason::Paused) || sent.gate.is_some() && !from_gate
     });
     past.map(|(_, sent)| format!("POST {} by {} with gate {:?}", sent.post, sent.process, sent.gate)).collect()
+}
+
+/// A process that knows of an open breaker has one request under way that it has made through it.
+pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
+    let mut under_way: BTreeMap<(ProcessId, usize), usize> = BTreeMap::new();
+    let mut several = Vec::new();
+    for (_, fact) in &outcome.trace.0 {
+        match fact {
+            Fact::Sent(sent) if sent.gate == Some(GateReason::BreakerOpen) => {
+                if let Some(other) = under_way.insert((sent.process, sent.webhook), sent.post) {
+                    several.push(format!("POST {} while POST {other} is under way", sent.post));
+                }
+            }
+            Fact::Answered { post, .. } => under_way.retain(|_, sent| sent != post),
+            _ => {}
+        }
+    }
+    several
+}
+
+/// In no time as long as its period does a webhook with a rate get more than that and its burst. While two take themselves
+/// for the owner of its gate, it may: one is frozen, or is not told.
+pub(super) fn too_fast(outcome: &Outcome) -> Vec<String> {
+    let two_owners = outcome.trace.0.iter().any(|(_, fact)| {
+        matches!(
+            fact,
+            Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. } | Act::Away { server: Server::Streams, .. })
+        )
+    });
+    if two_owners {
+        return Vec::new();
+    }
+    let mut fast = Vec::new();
+    for (webhook, plan) in outcome.plan.webhooks.iter().enumerate() {
+        let Some(rate) = plan.rate else { continue };
+        let sent = posts(outcome).filter(|(_, sent)| sent.webhook == webhook);
+        let times: Vec<Duration> = sent.map(|(at, _)| outcome.trace.0[at].0).collect();
+        let most = usize::try_from(rate.count() + rate.burst()).unwrap_or(usize::MAX);
+        let period = Duration::from_secs(rate.period_seconds().into());
+        for window in times.windows(most + 1) {
+            if window[most] - window[0] < period {
+                fast.push(format!("{} requests to webhook {webhook} from {:?} on", most + 1, window[0]));
+            }
+        }
+    }
+    fast
 }
 
 /// Where a lane makes one request at a time, what a process takes from behind a gate goes out as it was taken.
