@@ -167,7 +167,8 @@ impl World {
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,
-                from_gate: held.is_from_gate(),
+                // Of two copies at one hop nobody can tell which it is.
+                from_gate: all.iter().any(|(_, other)| other.is_from_gate() && other.hop == held.hop),
                 held: held.until > now.monotonic,
             });
             (lease, claimed)
