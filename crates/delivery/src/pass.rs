@@ -73,7 +73,7 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
         return None;
     }
     // Before claiming, since a claim would keep the next owner of the gate from it until it has run out.
-    if is_held(context, &work, &way) {
+    if is_held(context, &work, matches!(way, Way::Probe)) {
         context.give_back(work).await;
         return None;
     }
@@ -104,10 +104,10 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
 }
 
 /// Whether a delivery from behind a gate has to stay there: what was leased before the gate came to hold everything.
-fn is_held(context: &Context, work: &Work, way: &Way) -> bool {
+fn is_held(context: &Context, work: &Work, is_probe: bool) -> bool {
     match (work.origin, context.registry.gate(work.webhook())) {
         (Origin::Gate, Some(GateReason::Paused)) => true,
-        (Origin::Gate, Some(GateReason::BreakerOpen)) => !matches!(way, Way::Probe),
+        (Origin::Gate, Some(GateReason::BreakerOpen)) => !is_probe,
         (Origin::Gate, Some(GateReason::Releasing | GateReason::Congested | GateReason::RateLimit) | None)
         | (Origin::Queue, _) => false,
     }
@@ -142,7 +142,7 @@ async fn checked(context: &Context, work: &Work, way: &Way) -> Option<Arc<Served
             return None;
         }
     };
-    if is_held(context, work, way) {
+    if is_held(context, work, matches!(way, Way::Probe)) {
         // It keeps its place; with the lease goes the claim.
         context.give_up(work).await;
         return None;
@@ -226,6 +226,11 @@ async fn send(
     if let Some(turn) = turn {
         let at = turn.take(context.clock.monotonic());
         context.clock.sleep_until(at).await;
+        // Whoever waits for a turn is in a lane, and a gate that holds everything may have come up since it was checked.
+        if is_held(context, work, slot.is_none()) {
+            context.give_up(work).await;
+            return None;
+        }
     }
     // Right before the request: a process that was frozen since it claimed must not send what another has taken over.
     let monotonic = context.clock.monotonic();
