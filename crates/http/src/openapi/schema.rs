@@ -68,7 +68,9 @@ pub fn says(mut schema: Value, description: &str) -> Value {
 
 /// A list of these.
 pub fn list(of: Value) -> Value {
-    json!({"type": "array", "items": of})
+    let mut list = json!({"type": "array"});
+    list["items"] = of;
+    list
 }
 
 /// A page of a list: `{"data": […], "next"}`.
