@@ -64,6 +64,8 @@ mod kapso;
 mod lifecycle;
 #[path = "blackbox/load.rs"]
 mod load;
+#[path = "blackbox/openapi.rs"]
+mod openapi;
 #[path = "blackbox/order.rs"]
 mod order;
 #[path = "blackbox/projects.rs"]

@@ -9,7 +9,7 @@ pub(crate) mod delivery_query;
 pub(crate) mod errors;
 mod fields;
 pub(crate) mod list;
-mod pages;
+pub(crate) mod pages;
 mod view;
 pub(crate) mod webhooks;
 

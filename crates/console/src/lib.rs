@@ -14,6 +14,7 @@ mod events;
 mod filters;
 mod input;
 mod kapso;
+mod openapi;
 mod paging;
 mod projects;
 mod retry;
@@ -31,6 +32,7 @@ use fanfare_core::ports::{ConfigStore, DeliveryQueue, EventLog, Journal};
 use fanfare_core::seal::SealingKey;
 use fanfare_egress::Egress;
 use fanfare_history::History;
+use fanfare_http::openapi::Part;
 use fanfare_http::{Route, RouteInfo};
 use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
@@ -76,6 +78,11 @@ pub struct Operator {
 /// Every route that the console serves.
 pub fn routes() -> Vec<RouteInfo> {
     Route::infos(&routes::table())
+}
+
+/// What the console serves, for `GET /openapi.json`.
+pub fn openapi() -> Part {
+    openapi::part()
 }
 
 /// Answers the errors of Kapso's paths in Kapso's shape. To be called on the whole router, its fallbacks included.

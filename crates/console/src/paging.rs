@@ -16,7 +16,7 @@ use crate::input::Query;
 /// How many items a page has when the request does not say.
 const DEFAULT_LIMIT: usize = 20;
 /// The most items of a page.
-const MAX_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 100;
 
 /// A page of a list.
 #[derive(Debug, Serialize)]

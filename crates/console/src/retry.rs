@@ -45,6 +45,8 @@ pub(crate) async fn retry(
     let caller = api.caller(&headers, Scope::Manage).await?;
     let project = caller.project();
     let row = find(&api, project, delivery_id(&id)?).await?.ok_or_else(no_delivery)?;
+    // Read whether it is needed or not: a key that is none is refused whatever the delivery is at.
+    let run = run_id(&api, row.id, &headers)?;
     let webhook = api.webhook(project, &row.webhook.to_string()).await.map_err(webhook_deleted)?.webhook.id;
     let retried = match row.status {
         DeliveryStatus::Pending | DeliveryStatus::Waiting | DeliveryStatus::Gated => {
@@ -52,10 +54,9 @@ pub(crate) async fn retry(
         }
         DeliveryStatus::Quarantined => match bring_forward(&api, webhook, row.id).await? {
             Some(retried) => retried,
-            None => again(&api, project, &row, run_id(&api, row.id, &headers)?).await?,
+            None => again(&api, project, &row, run).await?,
         },
         DeliveryStatus::Delivered | DeliveryStatus::Exhausted | DeliveryStatus::Expired | DeliveryStatus::Discarded => {
-            let run = run_id(&api, row.id, &headers)?;
             again(&api, project, &row, run).await?
         }
     };

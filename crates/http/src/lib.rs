@@ -6,6 +6,7 @@ pub mod body;
 pub mod fallback;
 pub mod json;
 mod no_query;
+pub mod openapi;
 pub mod problem;
 pub mod route;
 pub mod server;

@@ -174,16 +174,22 @@ impl Problem {
     /// read does not get better by waiting: that is a 500.
     pub fn unavailable(error: &StoreError) -> Self {
         let cause = fanfare_runtime::tasks::report(error);
-        let (code, detail, retry_after) = match error.kind {
+        if error.kind == StoreErrorKind::Corrupt {
+            tracing::error!(%cause, "a request failed: what is stored cannot be read");
+        } else {
+            tracing::warn!(%cause, "a request was refused for now");
+        }
+        Self::for_now(error.kind)
+    }
+
+    /// What an engine's failure of this kind is answered with.
+    pub(crate) fn for_now(kind: StoreErrorKind) -> Self {
+        let (code, detail, retry_after) = match kind {
             StoreErrorKind::Unavailable => ("store-unavailable", "the store does not answer at the moment", 1),
             StoreErrorKind::Full => ("store-full", "the store has no room until some is freed", 30),
             StoreErrorKind::Lost => ("store-unavailable", "this moved to another process; ask again", 1),
-            StoreErrorKind::Corrupt => {
-                tracing::error!(%cause, "a request failed: what is stored cannot be read");
-                return Self::internal();
-            }
+            StoreErrorKind::Corrupt => return Self::internal(),
         };
-        tracing::warn!(%cause, "a request was refused for now");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "Unavailable for the moment", detail).after(retry_after)
     }
 

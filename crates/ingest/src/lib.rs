@@ -11,6 +11,7 @@ mod counters;
 mod direct;
 mod form;
 mod intake;
+mod openapi;
 mod publish;
 mod quota;
 mod strict;
@@ -21,6 +22,7 @@ use axum::Router;
 use fanfare_core::api_key::{AdminKey, Scope};
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, EventLog, Intake};
+use fanfare_http::openapi::Part;
 use fanfare_http::{Access, Route, RouteInfo};
 use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
@@ -52,6 +54,11 @@ fn table() -> Vec<Route<Arc<Publisher>>> {
 /// Every route that ingest serves.
 pub fn routes() -> Vec<RouteInfo> {
     Route::infos(&table())
+}
+
+/// What ingest serves, for `GET /openapi.json`.
+pub fn openapi() -> Part {
+    openapi::part()
 }
 
 impl Ingest {

@@ -102,7 +102,7 @@ impl Publisher {
         let served = self.registry.project(project);
         let quotas = served.as_ref().map(|served| served.project.quotas).unwrap_or_default();
         let strict = served.is_some_and(|served| served.project.strict_event_types);
-        self.quota.take_one(project, quotas, self.clock.monotonic()).map_err(over_quota)?;
+        self.quota.take_one(project, quotas, self.clock.monotonic()).map_err(refused_by_quota)?;
         let intake = Intake::read(body, form, &self.memory).await?;
         let response = match self.read(project, &parts.headers, &intake)? {
             Events::One(event) => {
@@ -123,7 +123,7 @@ impl Publisher {
                 let tokens = u32::try_from(count).unwrap_or(u32::MAX);
                 self.quota
                     .take_rest(project, quotas, tokens, self.clock.monotonic())
-                    .map_err(|over| refused(over_quota(over)))?;
+                    .map_err(|over| refused(refused_by_quota(over)))?;
                 let judged = self.judged(events, strict).await.map_err(refused)?;
                 self.append_batch(judged, arrived).await.map_err(refused)?
             }
@@ -247,6 +247,11 @@ impl Publisher {
     }
 }
 
-fn over_quota(over: OverQuota) -> Problem {
-    Problem::too_many_requests("this project sends more events than its quota allows", over.retry_after)
+fn refused_by_quota(over: OverQuota) -> Problem {
+    over_quota(over.retry_after)
+}
+
+/// 429, to come back after so many seconds.
+pub(crate) fn over_quota(retry_after: u32) -> Problem {
+    Problem::too_many_requests("this project sends more events than its quota allows", retry_after)
 }

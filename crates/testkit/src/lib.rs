@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod clock;
 pub mod conformance;
+pub mod contract;
 pub mod hostile;
 pub mod nats;
 pub mod process;
@@ -13,6 +14,7 @@ mod server;
 
 pub use authority::{Authority, CertificateFiles};
 pub use clock::ManualClock;
+pub use contract::{Contract, Exchange};
 pub use nats::{NatsCluster, NatsOperator, NatsServer, RawProducer};
 pub use process::{ClusterServers, Engine, Fanfare, Servers};
 pub use receiver::{Received, Receiver, Reply};

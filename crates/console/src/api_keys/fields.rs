@@ -8,7 +8,7 @@ use crate::input::body::{kind, member, take, text};
 use crate::input::{Given, Object, Wrong};
 
 /// The most characters of a name.
-const MAX_NAME: usize = 100;
+pub(crate) const MAX_NAME: usize = 100;
 
 const SETTABLE: [&str; 2] = ["name", "scopes"];
 const READ_ONLY: [&str; 5] = ["id", "project", "key", "created_at", "last_used_at"];

@@ -14,7 +14,7 @@ use crate::paging::{self, AfterDelivery};
 pub(crate) const KNOWN: &[&str] =
     &["webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "after"];
 /// Every status under its name in the API.
-const STATUSES: [(&str, DeliveryStatus); 8] = [
+pub(crate) const STATUSES: [(&str, DeliveryStatus); 8] = [
     ("pending", DeliveryStatus::Pending),
     ("waiting", DeliveryStatus::Waiting),
     ("gated", DeliveryStatus::Gated),

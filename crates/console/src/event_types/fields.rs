@@ -11,9 +11,9 @@ use crate::input::{Given, Object, Wrong};
 
 const SETTABLE: [&str; 5] = ["type", "title", "description", "schema", "sample"];
 /// The most characters of a title.
-const MAX_TITLE: usize = 100;
+pub(crate) const MAX_TITLE: usize = 100;
 /// The most characters of a description.
-const MAX_DESCRIPTION: usize = 512;
+pub(crate) const MAX_DESCRIPTION: usize = 512;
 /// The most bytes of a sample as JSON: 64 KiB.
 const MAX_SAMPLE_BYTES: usize = 64 * 1024;
 

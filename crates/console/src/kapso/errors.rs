@@ -6,11 +6,23 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use fanfare_http::Problem;
+use fanfare_http::openapi::ErrorForm;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::PREFIX;
+
+/// The shape, for the document of the API.
+pub(crate) static FORM: ErrorForm = ErrorForm {
+    media_type: "application/json",
+    schema: "KapsoError",
+    code: &["error", "code"],
+    write: |problem| {
+        let (status, error) = translated(problem);
+        (status, serde_json::to_value(Envelope { error }).unwrap_or_default())
+    },
+};
 
 #[derive(Serialize)]
 struct Envelope {

@@ -106,10 +106,9 @@ fn translate(given: &Map<String, Value>, purpose: Purpose, number: Option<&str>)
     }
     if let Some(number) = number {
         match fields.insert("source".to_owned(), number.into()) {
-            Some(Value::String(other)) if other != number => {
-                wrong.at("$.phone_number_id", "is not the phone number of the path");
-            }
-            Some(_) | None => {}
+            None | Some(Value::Null) => {}
+            Some(Value::String(same)) if same == number => {}
+            Some(_) => wrong.at("$.phone_number_id", "is not the phone number of the path"),
         }
     }
     wrong.refuse()?;
@@ -184,6 +183,7 @@ mod tests {
             (json!({"buffer_events": "x"}), "$.buffer_events"),
             (json!({"urll": "x"}), "$.urll"),
             (json!({"phone_number_id": "2"}), "$.phone_number_id"),
+            (json!({"phone_number_id": 1}), "$.phone_number_id"),
         ] {
             for purpose in [Purpose::Create, update] {
                 assert_eq!(translated(&given, purpose, Some("1")), Err(vec![field.to_owned()]), "{given}");

@@ -7,7 +7,7 @@ use crate::input::Query;
 /// How many items a page has when the request does not say.
 pub(super) const DEFAULT_PER_PAGE: usize = 20;
 /// The most items of a page.
-pub(super) const MAX_PER_PAGE: usize = 100;
+pub(crate) const MAX_PER_PAGE: usize = 100;
 
 /// A page that is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

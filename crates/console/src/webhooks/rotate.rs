@@ -33,7 +33,7 @@ use crate::input::{Given, Object, Wrong};
 /// How long both secrets sign when the request does not say: 24 h, a day for every receiver to take the new one up.
 const DEFAULT_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest overlap, in seconds: 7 days. A secret is rotated because the old one is to end.
-const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 60 * 60;
+pub(crate) const MAX_OVERLAP_SECONDS: u64 = 7 * 24 * 60 * 60;
 
 /// The answer: the one that shows the new secret. No `Debug`.
 #[derive(Serialize)]

@@ -15,6 +15,7 @@ mod health;
 mod kapso;
 mod key_uses;
 mod meta;
+mod openapi;
 mod projects;
 mod read;
 mod retry;

@@ -38,7 +38,7 @@ const MANAGE: Access = Access::Key(Scope::Manage);
 const KEYS: Access = Access::KeyOrAdmin(Scope::Manage);
 const ADMINS: Access = Access::Admin;
 
-const NUMBER: &str = "100200300400500";
+pub(crate) const NUMBER: &str = "100200300400500";
 const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks";
 const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
@@ -91,7 +91,7 @@ const ROUTES: [(&str, &str, Access, Of); 45] = [
     ("DELETE", "/v1/projects/{id}", ADMINS, Of::Project),
 ];
 
-fn served() -> Vec<RouteInfo> {
+pub(crate) fn served() -> Vec<RouteInfo> {
     [fanfare_ingest::routes(), fanfare_console::routes()].concat()
 }
 

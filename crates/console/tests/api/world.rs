@@ -1,6 +1,6 @@
 //! A console over the embedded engine, two projects with keys, and deliveries in any state.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +26,7 @@ use fanfare_history::{History, HistoryConfig};
 use fanfare_runtime::tasks::Failures;
 use fanfare_runtime::{Registry, SystemClock, Tasks};
 use fanfare_telemetry::Metrics;
+use fanfare_testkit::{Contract, Exchange};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -43,6 +44,12 @@ pub(crate) const STRANGER: &str = "other-manager-0123456789";
 
 /// The admin key.
 pub(crate) const ADMIN: &str = "the-admin-key-0123456789";
+
+/// The document of the API, which every exchange of these tests is held to.
+pub(crate) static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let parts = [fanfare_ingest::openapi(), fanfare_console::openapi()];
+    Contract::new(fanfare_http::openapi::document("0.0.0", &parts))
+});
 
 /// How long a test waits for what must happen; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -144,10 +151,29 @@ impl World {
         self.send(request.body(body).unwrap()).await
     }
 
+    /// Sends a request. It and its answer must be as the document of the API says.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (parts, body) = request.into_parts();
+        let sent = body.collect().await.unwrap().to_bytes();
+        let (method, uri, headers) = (parts.method.clone(), parts.uri.clone(), parts.headers.clone());
+        let request = Request::from_parts(parts, Body::from(sent.clone()));
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let sent: Option<Value> = serde_json::from_slice(&sent).ok();
+        let text =
+            |headers: &HeaderMap| headers.get("content-type").map(|value| value.to_str().unwrap_or("?").to_owned());
+        let (sent_as, answered_as) = (text(&headers), text(&parts.headers));
+        let exchange = Exchange {
+            method: method.as_str(),
+            path: uri.path(),
+            query: uri.query(),
+            sent: sent_as.as_deref().zip(sent.as_ref()),
+            status: parts.status.as_u16(),
+            content_type: answered_as.as_deref(),
+            body: &body,
+        };
+        CONTRACT.check(&exchange).unwrap_or_else(|wrong| panic!("{wrong}"));
         Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 

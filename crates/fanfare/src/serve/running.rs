@@ -12,7 +12,7 @@ use fanfare_delivery::Delivery;
 use fanfare_egress::Egress;
 use fanfare_fanout::Fanout;
 use fanfare_history::History;
-use fanfare_http::{fallback, server};
+use fanfare_http::{fallback, openapi, server};
 use fanfare_ingest::Ingest;
 use fanfare_runtime::tasks::{Failures, TaskFailure};
 use fanfare_runtime::{Chance, Registry, Tasks};
@@ -110,6 +110,7 @@ impl Running {
             .map_err(|error| Report::because("cannot set the HTTP client for deliveries up", &error))?;
         let services = Services { config, ports: &ports, registry, egress };
         let mut router = Router::new();
+        let mut parts = Vec::new();
         let mut history = None;
         if roles.console {
             let opened = open_history(config, &metrics)?;
@@ -117,6 +118,7 @@ impl Running {
             let console = services.console(opened.clone(), key);
             console.start(Arc::clone(&clock), &groups.api);
             router = router.merge(console.router(Arc::clone(&clock), metrics.clone()));
+            parts.push(fanfare_console::openapi());
             history = Some(opened);
         }
         if roles.delivery {
@@ -130,8 +132,10 @@ impl Running {
                 services.ingest().start(intake, Arc::clone(&clock), metrics.clone(), &groups.api);
             }
             router = router.merge(services.ingest().router(Arc::clone(&clock), metrics.clone()));
+            parts.push(fanfare_ingest::openapi());
         }
         if let Some(api) = api {
+            let router = router.merge(openapi::router(&openapi::document(env!("CARGO_PKG_VERSION"), &parts)));
             let (router, shutdown) = (with_kapso_errors(fallback::with_fallbacks(router)), groups.api.shutdown());
             groups.api.spawn("api", server::serve(api, router, config.server.clone(), grace / API_SHARE, shutdown));
         }

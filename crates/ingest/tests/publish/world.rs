@@ -1,6 +1,6 @@
 //! Ingest with everything around it in memory, and a client for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,7 +15,7 @@ use fanfare_ingest::{Ingest, IngestConfig};
 use fanfare_runtime::tasks::Failures;
 use fanfare_runtime::{Registry, Tasks};
 use fanfare_telemetry::Metrics;
-use fanfare_testkit::ManualClock;
+use fanfare_testkit::{Contract, Exchange, ManualClock};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -37,6 +37,10 @@ pub(crate) const READER: (&str, &str) = ("x-api-key", "key-reader");
 
 /// The admin key.
 pub(crate) const ADMIN: (&str, &str) = ("x-api-key", "the-admin-key-of-all");
+
+/// The document of the API.
+static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract::new(fanfare_http::openapi::document("0.0.0", &[fanfare_ingest::openapi()])));
 
 /// Far more than anything here takes; only a bug lets it pass.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -122,7 +126,7 @@ impl World {
         self.store.delete(Key::ApiKey(ApiKeyId(Ulid::from_parts(1, 1000))));
     }
 
-    /// Posts with exactly these headers.
+    /// Posts with exactly these headers. The answer must be as the document of the API says.
     pub(crate) fn post_as<B: Into<Body>>(
         &self,
         headers: &[(&str, &str)],
@@ -135,7 +139,18 @@ impl World {
         let answer = self.router.clone().oneshot(request.body(body.into()).unwrap());
         async move {
             let (parts, body) = soon("an answer", answer).await.unwrap().into_parts();
-            let json = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+            let json: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
+            let exchange = Exchange {
+                method: "POST",
+                path: "/v1/events",
+                query: None,
+                // It may come piece by piece, so that only the server has the whole of it.
+                sent: None,
+                status: parts.status.as_u16(),
+                content_type: parts.headers["content-type"].to_str().ok(),
+                body: &json,
+            };
+            CONTRACT.check(&exchange).unwrap_or_else(|wrong| panic!("{wrong}"));
             Answer { status: parts.status.as_u16(), headers: parts.headers, json }
         }
     }
