@@ -12,6 +12,7 @@ crate::on_both_engines! {
     an_id_is_accepted_once_also_by_many_at_the_same_time_and_other_content_is_refused,
     a_webhook_gets_the_first_event_published_after_it_was_created,
     over_the_quota_is_429_and_nothing_is_kept,
+    a_project_whose_line_is_too_long_is_429_until_it_is_shorter,
 }
 
 async fn post(fanfare: &Fanfare, headers: &[(&str, &str)], body: impl Into<Bytes>) -> (u16, Value) {
@@ -121,6 +122,33 @@ async fn a_webhook_gets_the_first_event_published_after_it_was_created(engine: E
             requests.iter().any(|request| request.path == format!("/{number}")),
             "webhook {number} missed its event"
         );
+    }
+}
+
+async fn a_project_whose_line_is_too_long_is_429_until_it_is_shorter(engine: Engine) {
+    // What has been fanned out counts for as long as its position has not passed it.
+    let fanfare = Fanfare::start_on(engine, &[("FANFARE_FANOUT_ADVANCE_EVERY", "5s")]).await;
+    let publish = async |prefix: &str| {
+        let batch: Vec<Value> = (0..500).map(|number| order(&format!("{prefix}-{number}"))).collect();
+        fanfare.call("POST", "/v1/events", Some(Value::from(batch))).await
+    };
+    let mut accepted = 0;
+    let refused = loop {
+        let (status, answer) = publish(&format!("order-{accepted}")).await;
+        if status == 429 {
+            break answer;
+        }
+        assert_eq!(status, 202, "{answer}");
+        accepted += 500;
+        assert!(accepted <= 20_000, "nothing is refused");
+    };
+    assert_eq!(refused["code"], "too-many-requests", "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("500 or more events of this project"), "{refused}");
+    let counted = fanfare.metric("fanfare_ingest_events_total{result=\"accepted\"}").await;
+    assert!((counted - f64::from(accepted)).abs() < 0.5, "nothing of what was refused was accepted");
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+    while publish("later").await.0 != 202 {
+        ticks.tick().await;
     }
 }
 

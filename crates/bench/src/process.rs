@@ -39,7 +39,11 @@ pub(crate) struct Setup {
 impl Setup {
     /// One process of each service; quotas that nobody reaches, so that it is the machine that holds senders back.
     pub(crate) fn usual(engine: Engine) -> Self {
-        let unlimited = &[("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000"), ("FANFARE_INGEST_BURST", "1000000")];
+        let unlimited = &[
+            ("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000"),
+            ("FANFARE_INGEST_BURST", "1000000"),
+            ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "0"),
+        ];
         Self { engine, workers: 1, options: unlimited }
     }
 

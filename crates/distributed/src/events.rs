@@ -7,6 +7,7 @@
 mod append;
 mod aside;
 mod backlog;
+mod lines;
 mod position;
 mod reader;
 mod retention;
@@ -55,6 +56,10 @@ impl EventLog for Distributed {
 
     async fn backlog(&self) -> StoreResult<u64> {
         backlog::backlog(self).await
+    }
+
+    async fn is_crowded(&self, events: &[Event], max: u64) -> StoreResult<bool> {
+        lines::is_crowded(self, events, max).await
     }
 
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {

@@ -157,6 +157,11 @@ impl Names {
         format!("{}.accepted.{partition}.>", self.lower)
     }
 
+    /// The pattern of a project's events in a partition.
+    pub(crate) fn partition_of_project(&self, partition: u16, project: &ProjectId) -> String {
+        format!("{}.accepted.{partition}.{project}.*", self.lower)
+    }
+
     /// An event's own subject.
     pub(crate) fn event(&self, partition: u16, project: &ProjectId, id: &EventId) -> String {
         format!("{}.accepted.{partition}.{project}.{}", self.lower, event_hash(project, id))

@@ -4,6 +4,7 @@
 //! in order; in one process they would only cut the batches smaller, and order comes for free in one line.
 
 mod append;
+mod lines;
 mod reader;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use crate::{Embedded, mark};
 pub(crate) struct EventTail {
     tail: Mutex<Tail<Event>>,
     grown: Notify,
+    /// What waits of each project.
+    lines: Mutex<lines::Lines>,
     /// The last committed position; positions have no gaps after `passed`.
     last: AtomicI64,
     /// Every event up to here is done with.
@@ -44,11 +47,13 @@ pub(crate) struct EventTail {
 impl EventTail {
     /// The state as it is in the file.
     pub(crate) fn load(connection: &Connection, last: i64, config: &EmbeddedConfig) -> rusqlite::Result<Self> {
+        let passed = mark(connection, "events_passed")?;
         Ok(Self {
+            lines: Mutex::new(lines::Lines::load(connection, passed)?),
             tail: Mutex::new(Tail::new(last, config.window_items, config.window_bytes)),
             grown: Notify::new(),
             last: AtomicI64::new(last),
-            passed: AtomicI64::new(mark(connection, "events_passed")?),
+            passed: AtomicI64::new(passed),
             handed: AtomicI64::new(last),
             holder: Arc::new(Semaphore::new(1)),
         })
@@ -59,8 +64,9 @@ impl EventTail {
         let Some((last, _)) = accepted.last() else { return };
         let last = *last;
         {
-            let mut tail = self.tail.lock();
+            let (mut tail, mut lines) = (self.tail.lock(), self.lines.lock());
             for (position, event) in accepted {
+                lines.add(position, &event.header.project);
                 tail.push(position, 1024 + event.data.len(), event);
             }
         }
@@ -123,6 +129,10 @@ impl EventLog for Embedded {
         let passed = self.shared.events.passed.load(Ordering::Acquire);
         let last = self.shared.events.last.load(Ordering::Acquire);
         Ok(u64::try_from(last - passed).unwrap_or(0))
+    }
+
+    async fn is_crowded(&self, events: &[Event], max: u64) -> StoreResult<bool> {
+        Ok(self.shared.events.lines.lock().is_crowded(events, max))
     }
 
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {

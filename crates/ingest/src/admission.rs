@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use fanfare_core::ports::EventLog;
+use fanfare_core::event::Event;
+use fanfare_core::ports::{EventLog, StoreResult};
 use fanfare_http::Problem;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
@@ -32,6 +33,37 @@ impl Backlog {
         }
         let detail = format!("{waiting} accepted events wait to be fanned out, more than the {} that may", self.max);
         Err(Problem::overloaded(detail, wait_for(waiting, self.max)))
+    }
+}
+
+/// The bound on a project's accepted events that wait in one line.
+#[derive(Debug)]
+pub(crate) struct Line {
+    log: Arc<dyn EventLog>,
+    max: u64,
+}
+
+impl Line {
+    pub(crate) fn new(log: Arc<dyn EventLog>, max: u64) -> Self {
+        Self { log, max }
+    }
+
+    /// Whether too many of a project wait where one of these events would go. Overshoot is what one request brings, so that a
+    /// batch of any size gets in when the line is short.
+    pub(crate) async fn is_full(&self, events: &[Event]) -> StoreResult<bool> {
+        if self.max == 0 || events.is_empty() { Ok(false) } else { self.log.is_crowded(events, self.max).await }
+    }
+
+    /// 429 while it is so.
+    pub(crate) async fn check(&self, events: &[Event]) -> Result<(), Problem> {
+        if !self.is_full(events).await.map_err(|error| Problem::unavailable(&error))? {
+            return Ok(());
+        }
+        let detail = format!(
+            "{} or more events of this project wait to be fanned out in one line; nothing was accepted",
+            self.max
+        );
+        Err(Problem::too_many_requests(detail, 1))
     }
 }
 

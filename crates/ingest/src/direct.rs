@@ -18,11 +18,15 @@ use fanfare_runtime::{Registry, Shutdown, Tasks};
 use fanfare_telemetry::Metrics;
 
 use crate::Ingest;
+use crate::admission::Line as EventsLine;
 use crate::counters::Counters;
 use crate::quota::Quota;
 
 /// How long to wait before the store is asked again that did not answer, or had no room.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a project waits of which too much waits to be fanned out already.
+const CROWDED: Duration = Duration::from_millis(100);
 
 /// What the tasks share.
 pub(crate) struct Direct {
@@ -36,6 +40,7 @@ pub(crate) struct Direct {
     /// Of what is published directly: a project is in one partition, so this process takes in all of it or none.
     quota: Quota,
     max_backlog: u64,
+    events_line: EventsLine,
     shutdown: Shutdown,
 }
 
@@ -51,6 +56,7 @@ pub(crate) fn start(ingest: &Ingest, intake: Arc<dyn Intake>, clock: Arc<dyn Clo
         metrics,
         quota: Quota::new(&ingest.config),
         max_backlog: ingest.config.max_backlog,
+        events_line: EventsLine::new(Arc::clone(&ingest.log), ingest.config.max_project_backlog),
         shutdown: tasks.shutdown(),
     });
     tasks.spawn("intake", take_part(Arc::clone(&direct), tasks.clone()));

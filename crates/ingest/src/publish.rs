@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use ulid::Ulid;
 
 use crate::Ingest;
-use crate::admission::{Backlog, BodyMemory};
+use crate::admission::{Backlog, BodyMemory, Line};
 use crate::answer::{self, Item};
 use crate::counters::Counters;
 use crate::form::Form;
@@ -38,6 +38,7 @@ pub(crate) struct Publisher {
     memory: BodyMemory,
     counters: Counters,
     strict: Strict,
+    line: Line,
 }
 
 /// The route.
@@ -77,6 +78,7 @@ impl Publisher {
             registry,
             backlog: Backlog::new(Arc::clone(&log), config.max_backlog),
             quota: Quota::new(&config),
+            line: Line::new(Arc::clone(&log), config.max_project_backlog),
             memory: BodyMemory::new(config.max_body_bytes),
             counters: Counters::new(metrics),
             log,
@@ -232,6 +234,7 @@ impl Publisher {
 
     /// Appends; when this returns, what was accepted is durable.
     async fn append(&self, events: Vec<Event>, arrived: Monotonic) -> Result<Vec<Appended>, Problem> {
+        self.line.check(&events).await?;
         let appended = self.log.append(events).await.map_err(|error| Problem::unavailable(&error))?;
         self.counters.durable_after(self.clock.monotonic().since(arrived));
         Ok(appended)

@@ -71,6 +71,13 @@ pub trait EventLog: Send + Sync {
     /// When the store does not answer.
     async fn backlog(&self) -> StoreResult<u64>;
 
+    /// Whether `max` or more events of one project, in the partition of one of these events, have not been passed by a position
+    /// yet. Cheap: asked for every request. Where several processes append, each may notice late by an eighth of `max`.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn is_crowded(&self, events: &[Event], max: u64) -> StoreResult<bool>;
+
     /// Takes part in consuming: this process will be given its share of the partitions.
     ///
     /// # Errors

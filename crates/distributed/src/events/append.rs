@@ -20,6 +20,9 @@ pub(super) async fn append(engine: &Distributed, events: &[Event]) -> StoreResul
             engine.shared.events.full.notify_one();
         }
     })?;
+    for (event, _) in events.iter().zip(&answers).filter(|(_, answer)| !answer.duplicate) {
+        engine.shared.events.lines.grew(partition(engine, event), &event.header.project);
+    }
     let new = answers.iter().filter(|answer| !answer.duplicate).count();
     engine.shared.events.grew(new);
     let compared = events.iter().zip(answers).map(|(event, answer)| async move {
@@ -28,12 +31,15 @@ pub(super) async fn append(engine: &Distributed, events: &[Event]) -> StoreResul
     try_join_all(compared).await
 }
 
+/// Events without an ordering key are in one line per project: nothing says that their order does not matter.
+pub(super) fn partition(engine: &Distributed, event: &Event) -> u16 {
+    let key = event.header.subject.as_ref().map_or("", |subject| subject.as_str());
+    engine.shared.names.partition_of(&event.header.project, key)
+}
+
 fn draft(engine: &Distributed, event: &Event) -> Draft {
     let (names, attributes) = (&engine.shared.names, &event.header);
-    // Events without an ordering key are in one line per project: nothing says that their order does not matter.
-    let key = attributes.subject.as_ref().map_or("", |subject| subject.as_str());
-    let partition = names.partition_of(&attributes.project, key);
-    Draft::new(names.event(partition, &attributes.project, &attributes.id), event.data.clone())
+    Draft::new(names.event(partition(engine, event), &attributes.project, &attributes.id), event.data.clone())
         // De-duplication is of the stream as a whole: two projects may use the same event id.
         .id(&format!("{}:{}", attributes.project, attributes.id))
         .describe(EVENT, attributes)

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::lines::Lines;
 use super::position;
 use crate::Distributed;
 use crate::store::{BatchRequest, Stored};
@@ -21,6 +22,7 @@ const FRESH: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     counted: Mutex<Option<Counted>>,
+    pub(super) lines: Lines,
     /// There was no room for an event.
     pub(super) full: Notify,
 }

@@ -94,6 +94,14 @@ async fn put(
     engine.shared.store.place(doing, Draft::new(subject.to_owned(), json.into()).expecting(revision)).await
 }
 
+/// A partition's position; 0 if it has none.
+pub(super) async fn of(engine: &Distributed, doing: &'static str, partition: u16) -> StoreResult<u64> {
+    let (stream, subject) = (engine.shared.names.bucket_stream(Group::State), key(engine, &partition.to_string()));
+    let request = BatchRequest { from: None, next: None, last_of: &[&subject], batch: 1 };
+    let found = engine.shared.store.batch(doing, &stream, &request).await?.pop();
+    found.map_or(Ok(0), |stored| parse(doing, &stored).map(|position| position.sequence))
+}
+
 /// Every partition's position; those without one are at 0.
 pub(super) async fn all(engine: &Distributed, doing: &'static str) -> StoreResult<Vec<u64>> {
     let (names, subjects) = (&engine.shared.names, key(engine, "*"));

@@ -166,6 +166,7 @@ impl PartitionReader for Reader {
                 },
                 move |position| {
                     shared.events.passed.fetch_max(position, Ordering::AcqRel);
+                    shared.events.lines.lock().pass(position);
                 },
             )
             .await?;

@@ -86,6 +86,13 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          fan-out's work, so that senders hear of a jam before it is hours long.",
     ),
     (
+        "ingest.max_project_backlog",
+        "Accepted events of one project that may wait to be fanned out in one partition (all with the same subject \
+         are in one, and all without); beyond that 429, and what the project published to NATS waits there. Up to \
+         1,000,000; 0 = no bound. Default 500: a partition is one line, and whoever stands behind that many in it \
+         waits some tens of milliseconds.",
+    ),
+    (
         "ingest.max_body_bytes",
         "Bytes of request bodies in memory at a time, at least 8 MiB (one full batch); beyond that 503. A body \
          counts until its events are durable; what is made of it comes to about as much again. Default 256 MiB.",

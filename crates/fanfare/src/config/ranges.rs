@@ -51,6 +51,7 @@ const RANGES: &[(&str, Allowed)] = &[
     ("ingest.events_per_second", whole(0, 1_000_000)),
     ("ingest.burst", whole(500, 100_000_000)),
     ("ingest.max_backlog", whole(1, 1_000_000_000)),
+    ("ingest.max_project_backlog", whole(0, 1_000_000)),
     ("ingest.max_body_bytes", whole(8 * MIB, 64 * GIB)),
     ("fanout.batch_events", whole(1, 1000)),
     ("fanout.push_deliveries", whole(1, 10_000)),

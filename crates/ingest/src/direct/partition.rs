@@ -23,7 +23,7 @@ use fanfare_http::Problem;
 use fanfare_runtime::tasks::report;
 
 use super::line::Line;
-use super::{Direct, PAUSE, judge};
+use super::{CROWDED, Direct, PAUSE, judge};
 use crate::answer;
 use crate::strict::{self, Places};
 
@@ -82,7 +82,12 @@ async fn take_turn(direct: &Direct, partition: &dyn IntakePartition, line: &mut 
     }
     let most = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, TURN);
     match direct.tokens(&project, most) {
-        Ok(tokens) => direct.take_in(partition, &project, tokens).await,
+        Ok(tokens) => {
+            if !direct.take_in(partition, &project, tokens).await? {
+                line.put_off(project, direct.clock.monotonic().after(CROWDED));
+            }
+            Ok(())
+        }
         Err(wait) => {
             line.put_off(project, direct.clock.monotonic().after(wait));
             Ok(())
@@ -109,12 +114,15 @@ impl Direct {
             .map_err(|over| Duration::from_secs(over.retry_after.into()))
     }
 
-    /// See the [module](self) for the order.
-    async fn take_in(&self, partition: &dyn IntakePartition, project: &str, max: u32) -> StoreResult<()> {
+    /// See the [module](self) for the order. False: the project has to wait, and nothing was done.
+    async fn take_in(&self, partition: &dyn IntakePartition, project: &str, max: u32) -> StoreResult<bool> {
         let messages = partition.read(project, usize::try_from(max).unwrap_or(usize::MAX)).await?;
-        let Some(last) = messages.last().map(|message| message.position) else { return Ok(()) };
+        let Some(last) = messages.last().map(|message| message.position) else { return Ok(true) };
         let (accepted, mut rejected) = self.judge(messages).await?;
         let (messages, events): (Vec<Published>, Vec<Event>) = accepted.into_iter().unzip();
+        if self.events_line.is_full(&events).await? {
+            return Ok(false);
+        }
         let ids: Vec<_> = events.iter().map(|event| event.header.id.clone()).collect();
         let appended = if events.is_empty() { Vec::new() } else { self.log.append(events).await? };
         for ((message, id), appended) in messages.into_iter().zip(ids).zip(appended) {
@@ -135,7 +143,7 @@ impl Direct {
             tracing::debug!(project, count = rejections.len(), reason = rejections[0].reason, "messages were rejected");
             partition.reject(rejections).await?;
         }
-        partition.done(project, last).await
+        partition.done(project, last).await.map(|()| true)
     }
 
     /// Refuses what a strict project does not accept.

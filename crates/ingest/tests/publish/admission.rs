@@ -56,6 +56,24 @@ async fn a_long_backlog_is_told_until_it_is_shorter() {
 }
 
 #[tokio::test]
+async fn a_projects_line_that_is_too_long_is_told_until_it_is_shorter() {
+    let world = World::with(IngestConfig { max_project_backlog: 100, ..IngestConfig::default() }).await;
+    world.log.set_crowded(100);
+    for body in [EVENT.to_owned(), batch(10)] {
+        let answer = world.post(JSON, body).await;
+        assert_eq!((answer.status, answer.code()), (429, "too-many-requests"));
+        assert!(answer.retry_after() >= 1);
+    }
+    assert!(world.log.events().is_empty());
+    assert_eq!(world.counted("quota"), 11);
+    world.log.set_crowded(99);
+    assert_eq!(world.post(JSON, EVENT).await.status, 202);
+    let unbounded = World::with(IngestConfig { max_project_backlog: 0, ..IngestConfig::default() }).await;
+    unbounded.log.set_crowded(1_000_000);
+    assert_eq!(unbounded.post(JSON, EVENT).await.status, 202);
+}
+
+#[tokio::test]
 async fn a_store_that_does_not_take_events_is_told_without_its_secrets() {
     let world = World::new().await;
     for kind in [StoreErrorKind::Unavailable, StoreErrorKind::Full] {

@@ -23,6 +23,7 @@ struct State {
     events: Vec<Event>,
     contents: HashMap<(ProjectId, EventId), ContentHash>,
     backlog: u64,
+    crowded: u64,
     failing: Option<StoreErrorKind>,
 }
 
@@ -41,6 +42,10 @@ impl MemoryLog {
 
     pub(crate) fn fail_with(&self, kind: Option<StoreErrorKind>) {
         self.state.lock().failing = kind;
+    }
+
+    pub(crate) fn set_crowded(&self, crowded: u64) {
+        self.state.lock().crowded = crowded;
     }
 
     pub(crate) fn set_backlog(&self, backlog: u64) {
@@ -88,6 +93,10 @@ impl EventLog for MemoryLog {
 
     async fn backlog(&self) -> StoreResult<u64> {
         Ok(self.state.lock().backlog)
+    }
+
+    async fn is_crowded(&self, _: &[Event], max: u64) -> StoreResult<bool> {
+        Ok(self.state.lock().crowded >= max)
     }
 
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {

@@ -36,6 +36,10 @@ impl EventLog for Client {
         self.ask(Call::streams("count events"), |data, _| data.events.backlog()).await
     }
 
+    async fn is_crowded(&self, events: &[Event], max: u64) -> StoreResult<bool> {
+        self.ask(Call::streams("count events"), |data, _| data.events.is_crowded(events, max)).await
+    }
+
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {
         Ok(Box::new(Share { client: self.clone(), member: Member::join(self, Kind::Events), coming: None }))
     }

@@ -39,13 +39,26 @@ impl Events {
         if let Some((_, _, known)) = self.find(&id.0, &id.1) {
             return if known.content == event.content { Appended::Duplicate } else { Appended::Conflict };
         }
-        let key = event.header.subject.as_ref().map_or("", |subject| subject.as_str());
-        let named = event.header.project.as_str().bytes().chain(key.bytes());
-        let sum = named.fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-        let at = sum % self.lines.len();
+        let at = self.line_of(&event);
         self.known.insert(id, (at, self.lines[at].events.len()));
         self.lines[at].events.push(event);
         Appended::Accepted
+    }
+
+    fn line_of(&self, event: &Event) -> usize {
+        let key = event.header.subject.as_ref().map_or("", |subject| subject.as_str());
+        let named = event.header.project.as_str().bytes().chain(key.bytes());
+        let sum = named.fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        sum % self.lines.len()
+    }
+
+    /// Whether `max` or more of one project wait in the line of one of these.
+    pub(crate) fn is_crowded(&self, events: &[Event], max: u64) -> bool {
+        events.iter().any(|event| {
+            let line = &self.lines[self.line_of(event)];
+            let waiting = line.events.iter().skip(usize::try_from(line.passed).unwrap_or(usize::MAX));
+            waiting.filter(|waiting| waiting.header.project == event.header.project).count() as u64 >= max
+        })
     }
 
     fn find(&self, project: &ProjectId, id: &EventId) -> Option<(usize, u64, &Event)> {

@@ -154,6 +154,41 @@ pub async fn the_backlog_counts_what_no_position_has_passed<H: Harness>(harness:
     assert_eq!(engine.log.backlog().await.expect("counted"), 2);
 }
 
+/// At the bound and beyond; another project in the same partition is not concerned.
+pub async fn a_line_is_crowded_by_its_own_projects_events_until_a_position_has_passed_them<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let now = harness.clock().now();
+    let (ours, theirs) = ([event("shop", "next", "x", now)], [event("other", "next", "x", now)]);
+    let is = |events: [fanfare_core::event::Event; 1]| {
+        let log = engine.log.clone();
+        async move { log.is_crowded(&events, 5).await.expect("counted") }
+    };
+    assert!(!is(ours.clone()).await);
+    append(&engine, (0..4).map(|number| event("shop", &number.to_string(), "x", now)).collect()).await;
+    assert!(!is(ours.clone()).await);
+    append(&engine, vec![event("shop", "4", "x", now)]).await;
+    assert!(is(ours.clone()).await);
+    assert!(!is(theirs).await);
+    let mut readers = Readers::of(&harness, &engine).await;
+    let read = readers.read(5).await;
+    readers.advance_past(&read[..2]).await;
+    soon(async {
+        while is(ours.clone()).await {
+            harness.pass(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    drop(readers);
+    harness.crash(engine).await;
+
+    let engine = harness.open().await;
+    append(&engine, vec![event("shop", "5", "x", now), event("shop", "6", "x", now)]).await;
+    // An engine that asks its server does so when it has appended some itself.
+    let _ = engine.log.is_crowded(&ours, 5).await.expect("counted");
+    append(&engine, vec![event("shop", "7", "x", now)]).await;
+    assert!(engine.log.is_crowded(&ours, 5).await.expect("counted"), "what was there before a crash counts");
+}
+
 /// A wait that is given up costs no event.
 pub async fn a_reader_waits_and_loses_nothing_when_it_is_dropped_waiting<H: Harness>(harness: H) {
     let engine = harness.open().await;
