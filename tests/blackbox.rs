@@ -66,6 +66,8 @@ mod lifecycle;
 mod load;
 #[path = "blackbox/order.rs"]
 mod order;
+#[path = "blackbox/producers.rs"]
+mod producers;
 #[path = "blackbox/projects.rs"]
 mod projects;
 #[path = "blackbox/publishing.rs"]
