@@ -86,6 +86,8 @@ mod same_ids;
 mod samples;
 #[path = "blackbox/services.rs"]
 mod services;
+#[path = "blackbox/strict.rs"]
+mod strict;
 #[path = "blackbox/takeover.rs"]
 mod takeover;
 #[path = "blackbox/weather.rs"]

@@ -135,7 +135,7 @@ async fn the_chat_adapter_handles_what_it_gets_and_refuses_what_was_changed(engi
 }
 
 /// Publishes a raw body in binary mode.
-async fn publish_raw(fanfare: &Fanfare, body: Vec<u8>) {
+pub(crate) async fn publish_raw(fanfare: &Fanfare, body: Vec<u8>) {
     let request = fanfare.client().post(fanfare.url("/v1/events")).bearer_auth(API_KEY);
     let request = request.header("ce-type", meta::RAW_TYPE).header("content-type", "application/json").body(body);
     let answer = request.send().await.unwrap();
