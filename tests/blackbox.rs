@@ -68,6 +68,8 @@ mod load;
 mod openapi;
 #[path = "blackbox/order.rs"]
 mod order;
+#[path = "blackbox/producers.rs"]
+mod producers;
 #[path = "blackbox/projects.rs"]
 mod projects;
 #[path = "blackbox/publishing.rs"]
@@ -86,6 +88,8 @@ mod same_ids;
 mod samples;
 #[path = "blackbox/services.rs"]
 mod services;
+#[path = "blackbox/strict.rs"]
+mod strict;
 #[path = "blackbox/takeover.rs"]
 mod takeover;
 #[path = "blackbox/weather.rs"]

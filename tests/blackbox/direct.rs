@@ -20,7 +20,7 @@ pub(crate) async fn connect(servers: &Servers) -> jetstream::Context {
 }
 
 /// Publishes as a producer does, and waits until JetStream has acknowledged it.
-async fn publish(stream: &jetstream::Context, event_type: &str, body: &Value) {
+pub(crate) async fn publish(stream: &jetstream::Context, event_type: &str, body: &Value) {
     let subject = format!("fanfare.events.default.{event_type}");
     stream.publish(subject, body.to_string().into()).await.unwrap().await.unwrap();
 }

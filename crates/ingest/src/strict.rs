@@ -1,6 +1,6 @@
 //! Strict projects: events of known types alone, whose data meets their type's schema.
 //!
-//! A type is known if it is the project's own or the catalogue's. What would be refused is looked at again once the registry is as
+//! A type is known if it is the project's own or the catalogue's, or that of raw Meta bodies. What would be refused is looked at again once the registry is as
 //! new as the store, so that a type that was added, or a schema that was relaxed, holds from the answer to that change on. What was
 //! made stricter holds within moments.
 
@@ -11,6 +11,7 @@ use std::time::Duration;
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::clock::Clock;
 use fanfare_core::event::{Event, EventType};
+use fanfare_core::meta;
 use fanfare_core::ports::ConfigStore;
 use fanfare_core::ports::config_store::Group;
 use fanfare_core::schema::Schema;
@@ -73,6 +74,10 @@ impl Strict {
 /// 422, as [`Strict::check`], but without asking the store.
 pub(crate) fn judge(registry: &Registry, event: &Event, places: &Places) -> Result<(), Problem> {
     let name = &event.header.event_type;
+    // Known, though in no list: what Meta posted is passed on as it is, and need not even be JSON.
+    if meta::is_raw(name) {
+        return Ok(());
+    }
     if let Some(served) = registry.event_type(&event.header.project, name) {
         return served.schema.as_ref().map_or(Ok(()), |schema| meets(schema, event, places));
     }

@@ -211,6 +211,7 @@ macro_rules! conformance_suite {
                 an_answered_change_is_in_the_last_revision
                 groups_have_revisions_of_their_own
                 records_survive_a_crash_and_revisions_go_on_rising
+                every_kind_of_record_is_kept_watched_and_removed
             }
         }
     };

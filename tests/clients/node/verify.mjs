@@ -1,7 +1,7 @@
-// Verifies every request of a run with the npm library `standardwebhooks`; a changed body must be refused.
+// Verifies every request of a run with an npm library, `standardwebhooks` or `svix`; a changed body must be refused.
 import { readFileSync } from "node:fs";
-import { Webhook } from "standardwebhooks";
 
+const { Webhook } = await import(process.argv[2] ?? "standardwebhooks");
 const { secret, requests } = JSON.parse(readFileSync(0, "utf8"));
 const webhook = new Webhook(secret);
 let refused = 0;

@@ -3,6 +3,7 @@
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::event::EventType;
 use fanfare_core::ids::ProjectId;
+use fanfare_core::meta;
 use fanfare_core::own_type::OwnType;
 use fanfare_core::ports::config_store::{ConfigStore, Key, Record, Revision};
 use fanfare_http::Problem;
@@ -23,15 +24,15 @@ pub(crate) fn no_type() -> Problem {
     Problem::not_found("event type")
 }
 
-/// Refuses what would change one of the catalogue's.
+/// Refuses what would change one of the catalogue's, or make a type of raw Meta bodies.
 ///
 /// # Errors
 /// 409.
 pub(crate) fn not_built_in(name: &EventType) -> Result<(), Problem> {
-    if Catalogue::builtin().get(name).is_none() {
+    if Catalogue::builtin().get(name).is_none() && !meta::is_raw(name) {
         return Ok(());
     }
-    let detail = format!("{name} is one of the catalogue's types, which cannot be changed");
+    let detail = format!("{name} is one of Fanfare's types, which cannot be changed");
     Err(Problem::new(StatusCode::CONFLICT, "built-in-event-type", "The type comes with Fanfare", detail))
 }
 

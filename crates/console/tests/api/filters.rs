@@ -3,7 +3,7 @@
 use fanfare_core::delivery::Place;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{STRANGER, World};
 
 #[tokio::test]
 async fn a_filter_is_replaced_as_a_whole_and_taken_away_by_null() {
@@ -23,12 +23,16 @@ async fn a_filter_is_replaced_as_a_whole_and_taken_away_by_null() {
 #[tokio::test]
 async fn a_preview_says_whether_data_or_a_sample_matches_and_what_failed() {
     let world = World::new().await;
+    let own = json!({"type": "stock.low", "title": "Stock is low", "sample": {"left": 3}});
+    assert_eq!(world.call("POST", "/v1/event-types", Some(own)).await.status, 201);
     let preview = async |body: Value| world.call("POST", "/v1/filters/preview", Some(body)).await;
     let filter = json!({"message": {"type": ["text"], "kapso": {"content": [{"suffix": "ready?"}]}}});
     for (body, failed) in [
         (json!({"filter": filter, "event_type": "whatsapp.message.received"}), Value::Null),
         (json!({"filter": filter, "event_type": "whatsapp.message.sent"}), json!("message.kapso.content")),
         (json!({"filter": {"n": [1e0]}, "data": {"n": 1}}), Value::Null),
+        (json!({"filter": {"left": [{"numeric": ["<", 5]}]}, "event_type": "stock.low"}), Value::Null),
+        (json!({"filter": {"left": [5]}, "event_type": "stock.low"}), json!("left")),
         (json!({"filter": {"n": [1]}, "data": [{"n": 2}]}), json!("n")),
     ] {
         let answer = preview(body.clone()).await;
@@ -43,12 +47,22 @@ async fn a_preview_says_whether_data_or_a_sample_matches_and_what_failed() {
         (json!({"filter": {"a": [1]}, "data": null}), vec!["$.data"]),
         (json!({"filter": {"a": [1]}, "event_type": "order.paid"}), vec!["$.event_type"]),
         (json!({"filter": {"a": [1]}, "event_type": "a b"}), vec!["$.event_type"]),
-        (json!({"filter": {"a": [1]}, "event_type": "a", "data": {}}), vec!["$.event_type", "$.event_type"]),
+        (json!({"filter": {"a": [1]}, "event_type": "a", "data": {}}), vec!["$.event_type"]),
         (json!({"filters": {"a": [1]}, "filter": {"a": [1]}, "data": {}}), vec!["$.filters"]),
     ] {
         let answer = preview(body.clone()).await;
         assert_eq!((answer.status, answer.fields()), (400, fields.iter().map(|f| (*f).to_owned()).collect()), "{body}");
     }
+}
+
+#[tokio::test]
+async fn a_preview_does_not_know_another_projects_types() {
+    let world = World::new().await;
+    let own = json!({"type": "stock.low", "title": "Stock is low", "sample": {"left": 3}});
+    assert_eq!(world.call("POST", "/v1/event-types", Some(own)).await.status, 201);
+    let body = json!({"filter": {"left": [3]}, "event_type": "stock.low"});
+    let answer = world.call_as(STRANGER, "POST", "/v1/filters/preview", Some(body)).await;
+    assert_eq!((answer.status, answer.fields()), (400, vec!["$.event_type".to_owned()]));
 }
 
 #[tokio::test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use fanfare_core::api_key::KeyUse;
+use fanfare_core::api_key::{ApiKey, KeyHash, KeyUse, Scope};
 use fanfare_core::clock::Timestamp;
+use fanfare_core::event::EventType;
 use fanfare_core::health::Health;
 use fanfare_core::ids::ApiKeyId;
+use fanfare_core::own_type::OwnType;
 use fanfare_core::ports::config_store::{Changed, Changes, Expected, Group, Key, Record, Revision, Versioned, Watch};
 use fanfare_core::project::Project;
 
@@ -283,4 +285,85 @@ pub async fn records_survive_a_crash_and_revisions_go_on_rising<H: Harness>(harn
     assert_eq!((whole.changes.len(), whole.up_to), (1, removed));
     let next = must_put(&engine, record("b", 2)).await;
     assert!(next > removed);
+}
+
+/// One record of each kind that both groups have, those with the longest and the oddest keys among them.
+fn one_of_each() -> Vec<Record> {
+    let at = Timestamp::from_seconds(1_765_000_000);
+    let own = |of: &str, name: &str| {
+        Record::EventType(OwnType {
+            project: project(of),
+            event_type: EventType::new(name).expect("a valid type"),
+            title: "Stock is low".to_owned(),
+            description: Some("\u{bf}Listo?".to_owned()),
+            schema: Some(serde_json::json!({"type": "object"})),
+            sample: serde_json::json!({"left": 3, "of": 1.5}),
+            created_at: at,
+            updated_at: at,
+        })
+    };
+    let webhook_record = serde_json::json!({
+        "id": webhook(1), "project": "shop", "url": "https://example.com/", "events": ["**"], "active": true, "headers": [],
+        "secret": "v1.k.sealed", "secret_last4": "last", "created_at": at, "updated_at": at,
+    });
+    let api_key = ApiKey {
+        id: ApiKeyId::FIRST,
+        project: project("shop"),
+        name: "first".to_owned(),
+        hash: KeyHash::of("a key"),
+        scopes: vec![Scope::Read],
+        created_at: at,
+    };
+    vec![
+        Record::Webhook(serde_json::from_value(webhook_record).expect("a webhook")),
+        Record::Project(Project::new(project("shop"), at)),
+        Record::ApiKey(api_key),
+        own("shop", "stock.low"),
+        // Not the same type as the one before, nor the same key as the one after.
+        own("shop", "Stock.low"),
+        own("shop-stock", "low"),
+        own(&"p".repeat(40), &format!("{}.A_b-9", ["s"; 15].join(".").replace('s', &"s".repeat(15)))),
+        Record::Health(Health::new(webhook(1), project("shop"))),
+        Record::KeyUse(KeyUse { key: ApiKeyId::FIRST, last_used_at: at }),
+    ]
+}
+
+/// Whatever kind a record is of, it reads back as it was put, is told to who watches, also anew after a crash, and goes.
+pub async fn every_kind_of_record_is_kept_watched_and_removed<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let all = one_of_each();
+    let mut watches = [watch(&engine, Group::Config).await, watch(&engine, Group::State).await];
+    let mut seen = [Seen::default(), Seen::default()];
+    let mut last = [Revision(0); 2];
+    let group = |record: &Record| usize::from(record.key().group() == Group::State);
+    for record in &all {
+        assert_eq!(Key::parse(&record.key().to_string()), Some(record.key()));
+        last[group(record)] = must_put(&engine, record.clone()).await;
+        assert_eq!(put(&engine, record.clone(), Expected::Absent).await, Changed::Conflict, "{:?}", record.key());
+    }
+    for number in 0..2 {
+        seen[number].follow(&mut *watches[number], last[number]).await;
+    }
+    drop(watches);
+    harness.crash(engine).await;
+
+    let engine = harness.open().await;
+    for record in &all {
+        let told = seen[group(record)].records.get(&record.key()).map(|(_, told)| told);
+        assert_eq!(told, Some(record));
+        let read = engine.store.get(&record.key()).await.expect("read").expect("is there");
+        assert_eq!(read.record, *record);
+    }
+    let mut watches = [watch(&engine, Group::Config).await, watch(&engine, Group::State).await];
+    let mut seen = [Seen::default(), Seen::default()];
+    for record in &all {
+        let removed = engine.store.remove(&record.key(), Expected::Any).await.expect("removed");
+        let Changed::Done(revision) = removed else { panic!("{:?} was not removed", record.key()) };
+        last[group(record)] = revision;
+        assert_eq!(engine.store.get(&record.key()).await.expect("read"), None);
+    }
+    for number in 0..2 {
+        seen[number].follow(&mut *watches[number], last[number]).await;
+        assert!(seen[number].records.is_empty(), "{:?}", seen[number]);
+    }
 }
