@@ -167,8 +167,8 @@ impl World {
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,
-                // Of two copies at one hop nobody can tell which it is.
-                from_gate: all.iter().any(|(_, other)| other.is_from_gate() && other.hop == held.hop),
+                // Of two copies nobody can tell which it is.
+                from_gate: all.iter().any(|(_, other)| other.is_from_gate()),
                 held: held.until > now.monotonic,
             });
             (lease, claimed)

@@ -14,7 +14,7 @@ use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::delivery_queue::GatePartition;
 use fanfare_runtime::tasks::report;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::release::Released;
 use crate::context::Context;
@@ -57,7 +57,15 @@ async fn probe(
         return Ok(if stands { again(context) } else { Released::All });
     };
     let work = context.take_from_gate(lease, partition, room);
-    let Some(sent) = pass::run(context, work, Way::Probe).await else { return Ok(again(context)) };
+    // A task of its own: should the partition be lost or the process stop meanwhile, the request comes to its end all the
+    // same, and no claim stays behind that keeps the next owner from this delivery.
+    let (tell, told) = oneshot::channel();
+    let passing = Arc::clone(context);
+    context.tasks.spawn_work("delivery", async move {
+        // Nobody may be waiting any more.
+        let _ = tell.send(pass::run(&passing, work, Way::Probe).await);
+    });
+    let Some(sent) = told.await.ok().flatten() else { return Ok(again(context)) };
     let works = sent.outcome == OutcomeClass::Success;
     context.metrics.delivery_probes.with_label_values(&[if works { "success" } else { "failure" }]).inc();
     if works {
