@@ -42,7 +42,7 @@ impl Post for Wire {
         let sent = self.world.sent(self.process, key, &self.registry);
         let (webhook, post) = (sent.webhook, sent.post);
         self.world.note(Fact::Sent(sent));
-        let serving = Serving::enter(self.world.serving(webhook));
+        let mut serving = Serving::enter(self.world.serving(webhook), Arc::clone(&self.world), post);
         let (latency, reply) = match self.world.behaviour(webhook) {
             Behaviour::Well(latency) => (latency, Reply::Status(200, None)),
             Behaviour::Status(status) => (Duration::ZERO, Reply::Status(status, None)),
@@ -55,6 +55,7 @@ impl Post for Wire {
         let (latency, reply) =
             if latency >= request.timeout { (request.timeout, Reply::None) } else { (latency, reply) };
         self.world.stage.sleep(latency + Duration::from_millis(1)).await;
+        serving.answered = true;
         drop(serving);
         let answer = answer(&reply, latency);
         self.world.note(Fact::Answered { post, outcome: answer.outcome });
@@ -81,17 +82,23 @@ fn answer(reply: &Reply, took: Duration) -> Answer {
 struct Serving {
     count: Arc<AtomicUsize>,
     others: usize,
+    world: Arc<World>,
+    post: usize,
+    answered: bool,
 }
 
 impl Serving {
-    fn enter(count: Arc<AtomicUsize>) -> Self {
+    fn enter(count: Arc<AtomicUsize>, world: Arc<World>, post: usize) -> Self {
         let others = count.fetch_add(1, Ordering::Relaxed);
-        Self { count, others }
+        Self { count, others, world, post, answered: false }
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
+        if !self.answered {
+            self.world.note(Fact::GivenUp { post: self.post });
+        }
     }
 }

@@ -92,6 +92,10 @@ pub(crate) enum Fact {
         post: usize,
         outcome: OutcomeClass,
     },
+    /// The sender does not wait for the answer any more.
+    GivenUp {
+        post: usize,
+    },
     /// Something of the plan that is not told by another fact.
     Acted(Act),
     Back {
@@ -134,6 +138,7 @@ impl fmt::Display for Fact {
                 write!(f, ", lease {lease:?}, claimed {claimed}, gate {gate:?}")
             }
             Fact::Answered { post, outcome } => write!(f, "POST {post} is answered: {outcome}"),
+            Fact::GivenUp { post } => write!(f, "POST {post} is given up"),
             Fact::Acted(act) => write!(f, "{act:?}"),
             Fact::Back { server } => write!(f, "{server:?} answer again"),
             Fact::Healed => write!(f, "from here on nothing goes wrong"),

@@ -1,6 +1,6 @@
 //! Attempts keep to their schedule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
@@ -10,8 +10,9 @@ use fanfare_core::ids::DeliveryId;
 use fanfare_core::journal::JournalEntry;
 
 use super::{Outcome, posts};
+use crate::client::Server;
 use crate::plan::Act;
-use crate::trace::{Fact, short};
+use crate::trace::{Fact, How, short};
 
 /// More attempts in the journal than the schedule has. One that was answered 410 uses none up.
 pub(super) fn past_the_schedule(outcome: &Outcome) -> Vec<String> {
@@ -40,11 +41,21 @@ pub(super) fn past_the_schedule(outcome: &Outcome) -> Vec<String> {
 }
 
 /// A POST at a hop to which a move led whose time had not come. Time is the servers': what has come does not go again. Where
-/// claims were lost, a copy may begin anew.
+/// claims were lost, a copy may begin anew; where they did not answer, one that has been overtaken may go on.
 pub(super) fn before_its_time(outcome: &Outcome) -> Vec<String> {
     if outcome.trace.0.iter().any(|(_, fact)| matches!(fact, Fact::Acted(Act::EmptyClaims))) {
         return Vec::new();
     }
+    let unasked: BTreeSet<DeliveryId> = outcome
+        .trace
+        .0
+        .iter()
+        .filter_map(|(_, fact)| match fact {
+            Fact::Called { call, how, .. } if call.server == Server::Claims && *how != How::Done => call.delivery,
+            _ => None,
+        })
+        .map(|(delivery, _)| delivery)
+        .collect();
     let mut due: BTreeMap<(DeliveryId, u32), Timestamp> = BTreeMap::new();
     for entry in &outcome.journal {
         if let JournalEntry::Settled(settled) = entry
@@ -65,7 +76,7 @@ pub(super) fn before_its_time(outcome: &Outcome) -> Vec<String> {
         }
         let Fact::Sent(sent) = fact else { continue };
         let latest = sent.wall.after(Duration::from_millis(u64::try_from(ahead - off_by).unwrap_or(0)));
-        let Some(lease) = sent.lease else { continue };
+        let Some(lease) = sent.lease.filter(|_| !unasked.contains(&sent.delivery)) else { continue };
         let times = due.range((sent.delivery, 0)..=(sent.delivery, lease.hop.0));
         for ((_, hop), at) in times {
             if *at > latest {

@@ -22,12 +22,14 @@ pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
     without.map(|(_, sent)| format!("POST {} by {} under {:?}", sent.post, sent.process, sent.lease)).collect()
 }
 
-/// Unless the claims did not answer this process about this delivery, or have been lost since.
+/// Unless the claims did not answer this process about this delivery, or have been lost since; or its webhook was deleted, and
+/// the lease is gone by which it would be known.
 pub(super) fn without_a_claim(outcome: &Outcome) -> Vec<String> {
     let without = posts(outcome).filter(|(at, sent)| {
         let before = &outcome.trace.0[..*at];
         let excused = before.iter().rev().any(|(_, fact)| match fact {
             Fact::Acted(Act::EmptyClaims) => true,
+            Fact::Acted(Act::Delete { webhook }) => *webhook == sent.webhook,
             Fact::Called { process, call, how } => {
                 call.server == Server::Claims
                     && *how != How::Done
@@ -50,8 +52,12 @@ pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
     past.map(|(_, sent)| format!("POST {} by {} with gate {:?}", sent.post, sent.process, sent.gate)).collect()
 }
 
-/// A process that knows of an open breaker has one request under way that it has made through it.
+/// A process that knows of an open breaker has one request under way that it has made through it. One that loses a gate in
+/// the midst of a probe and gets it again may make another.
 pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
+    if outcome.trace.0.iter().any(|(_, fact)| matches!(fact, Fact::Acted(Act::ForgetOwner { .. }))) {
+        return Vec::new();
+    }
     let mut under_way: BTreeMap<(ProcessId, usize), usize> = BTreeMap::new();
     let mut several = Vec::new();
     for (_, fact) in &outcome.trace.0 {
@@ -61,7 +67,7 @@ pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
                     several.push(format!("POST {} while POST {other} is under way", sent.post));
                 }
             }
-            Fact::Answered { post, .. } => under_way.retain(|_, sent| sent != post),
+            Fact::Answered { post, .. } | Fact::GivenUp { post } => under_way.retain(|_, sent| sent != post),
             _ => {}
         }
     }

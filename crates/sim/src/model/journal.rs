@@ -39,6 +39,7 @@ impl Entries {
     }
 
     /// Makes the last entry unreadable.
+    #[cfg(test)]
     pub(crate) fn spoil_last(&mut self) {
         self.spoiled.insert(self.entries.len() as u64);
     }

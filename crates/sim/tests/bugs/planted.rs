@@ -109,6 +109,10 @@ impl DeliveryQueue for Queue {
         self.inner.bring_forward(to, which, now).await
     }
 
+    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
+        self.inner.withdraw(webhook, delivery).await
+    }
+
     async fn depth(&self) -> StoreResult<QueueDepth> {
         self.inner.depth().await
     }
