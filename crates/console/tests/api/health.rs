@@ -1,9 +1,8 @@
 //! A webhook's health as the API shows it, and its rate.
 
-use fanfare_core::clock::{Clock as _, Timestamp};
+use fanfare_core::clock::Timestamp;
 use fanfare_core::health::{Gate, Health, PauseReason};
 use fanfare_core::ids::WebhookId;
-use fanfare_core::ports::ConfigStore as _;
 use fanfare_core::ports::config_store::{Expected, Record};
 use serde_json::{Value, json};
 

@@ -130,10 +130,6 @@ impl DeliveryQueue for Queue {
         self.inner.gate_read(webhook, after, max).await
     }
 
-    async fn withdraw(&self, webhook: WebhookId, delivery: DeliveryId) -> StoreResult<Withdrawal> {
-        self.inner.withdraw(webhook, delivery).await
-    }
-
     async fn discard(&self, webhook: WebhookId) -> StoreResult<u64> {
         self.inner.discard(webhook).await
     }
