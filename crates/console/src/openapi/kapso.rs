@@ -10,6 +10,7 @@ use fanfare_http::problem::FieldError;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::webhooks::schemas as fields;
 use super::{DELIVERY_ID, Documented, MADE_AT, WEBHOOK_ID, id, webhooks};
 use crate::kapso::errors::FORM;
 use crate::kapso::pages::MAX_PER_PAGE;
@@ -33,19 +34,19 @@ fn settable() -> Value {
     optional(
         &[],
         [
-            ("url", webhooks::url()),
-            ("kind", nullable(webhooks::kind())),
+            ("url", fields::url()),
+            ("kind", nullable(fields::kind())),
             ("events", says(list(text()), "Types or patterns, also by their names in v1; none for kind `meta`.")),
             ("active", truth()),
-            ("headers", nullable(webhooks::headers())),
-            ("payload_version", nullable(webhooks::payload_version())),
-            ("secret_key", nullable(webhooks::secret())),
+            ("headers", nullable(fields::headers())),
+            ("payload_version", nullable(fields::payload_version())),
+            ("secret_key", nullable(fields::secret())),
             ("phone_number_id", nullable(source())),
             ("buffer_enabled", off),
             ("buffer_window_seconds", nullable(whole(1, 60))),
             ("max_buffer_size", nullable(whole(1, 100))),
             ("buffer_events", json!({"type": ["array", "null"]})),
-            ("inactivity_minutes", webhooks::inactivity_minutes()),
+            ("inactivity_minutes", fields::inactivity_minutes()),
             ("id", ignored()),
             ("project_id", ignored()),
             ("created_at", ignored()),
@@ -57,17 +58,17 @@ fn settable() -> Value {
 fn schemas() -> Vec<(&'static str, Value)> {
     let webhook = object([
         ("id", uuid()),
-        ("url", webhooks::url()),
-        ("kind", webhooks::kind()),
-        ("events", list(webhooks::pattern())),
+        ("url", fields::url()),
+        ("kind", fields::kind()),
+        ("events", list(fields::pattern())),
         ("active", says(truth(), "False also while it is paused.")),
-        ("headers", webhooks::headers()),
-        ("payload_version", webhooks::payload_version()),
+        ("headers", fields::headers()),
+        ("payload_version", fields::payload_version()),
         ("buffer_enabled", truth()),
         ("buffer_window_seconds", nullable(whole(1, 60))),
         ("max_buffer_size", nullable(whole(1, 100))),
-        ("buffer_events", list(webhooks::pattern())),
-        ("inactivity_minutes", webhooks::inactivity_minutes()),
+        ("buffer_events", list(fields::pattern())),
+        ("inactivity_minutes", fields::inactivity_minutes()),
         ("project_id", text()),
         ("phone_number_id", nullable(source())),
         ("created_at", time()),
@@ -94,18 +95,16 @@ fn schemas() -> Vec<(&'static str, Value)> {
     let cursors = object([("before", nullable(text())), ("after", nullable(text()))]);
     let paging = object([("cursors", cursors), ("next", nullable(text())), ("previous", nullable(text()))]);
     let error = object([("code", text()), ("message", text())]);
-    let envelope = |fields| object([("whatsapp_webhook", fields)]);
-    let mut envelopes = [settable(), settable()].map(|mut fields| {
-        fields["properties"]["active"] = nullable(truth());
-        envelope(fields)
-    });
-    envelopes[0]["properties"]["whatsapp_webhook"]["required"] = json!(["url"]);
-    envelopes[1]["properties"]["whatsapp_webhook"]["properties"]["active"] = truth();
-    let [mut new, mut changes] = envelopes;
+    let envelope = |inner| object([("whatsapp_webhook", inner)]);
+    let mut to_make = settable();
+    to_make["required"] = json!(["url"]);
+    to_make["properties"]["active"] = nullable(truth());
     // What stands beside the envelope is not looked at.
-    for body in [&mut new, &mut changes] {
+    let [new, changes] = [to_make, settable()].map(|fields_in_it| {
+        let mut body = envelope(fields_in_it);
         body["additionalProperties"] = json!(true);
-    }
+        body
+    });
     vec![
         ("KapsoError", object([("error", error)])),
         ("KapsoWebhook", webhook),
@@ -168,7 +167,7 @@ fn filters() -> [Parameter; 5] {
     let day_or_time = || json!({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]});
     [
         Parameter::query("url_contains", text(), "Only those whose URL has this in it, in upper or lower case."),
-        Parameter::query("kind", webhooks::kind(), "Only of this kind."),
+        Parameter::query("kind", fields::kind(), "Only of this kind."),
         Parameter::query("active", boolean(), "Only active ones, or only others."),
         Parameter::query("created_after", day_or_time(), "A time, or a day, in UTC."),
         Parameter::query("created_before", day_or_time(), "A time, or a day, in UTC."),

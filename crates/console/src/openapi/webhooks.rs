@@ -1,26 +1,24 @@
 //! Webhooks, and the preview of filters.
 
+pub(super) mod schemas;
+
 use fanfare_http::Problem;
-use fanfare_http::openapi::schema::{
-    and, and_maybe, count, event_type, list, nullable, object, one_of, optional, page, reference, says, source, text,
-    time, truth, uuid, whole,
-};
+use fanfare_http::openapi::schema::reference;
 use fanfare_http::openapi::{Answer, Operation, RequestBody};
 use fanfare_http::problem::FieldError;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Documented, MADE_AT, WEBHOOK_ID, id, paging};
-use crate::webhooks::fields::{MAX_DESCRIPTION, MAX_EVENTS, MAX_URL};
-use crate::webhooks::headers::{MASK, MAX_HEADERS};
-use crate::webhooks::rotate::MAX_OVERLAP_SECONDS;
+use crate::webhooks::headers::MASK;
 
 const TAG: &str = "Webhooks";
 const ALL: &str = "/v1/webhooks";
 const ONE: &str = "/v1/webhooks/{id}";
 /// What can be done with a webhook that is there.
-const WITH_ONE: [&str; 7] = [
+const WITH_ONE: [&str; 8] = [
     "getWebhook",
+    "getWebhookHealth",
     "updateWebhook",
     "testWebhook",
     "activateWebhook",
@@ -32,161 +30,14 @@ const WITH_ONE: [&str; 7] = [
 const READS: [&str; 1] = ["getWebhook"];
 
 pub(super) fn documented() -> Documented {
-    (operations(), schemas())
-}
-
-/// An event type, or one in which whole segments are wildcards.
-pub(super) fn pattern() -> Value {
-    let pattern = r"^(?:(?:[A-Za-z0-9_-]+|\*)\.){0,15}(?:[A-Za-z0-9_-]+|\*|\*\*)$";
-    let says_what = "An event type; any whole segment may be `*`, and the last one `**`.";
-    json!({"type": "string", "description": says_what, "maxLength": 256, "pattern": pattern})
-}
-
-/// A URL that webhooks may have.
-pub(super) fn url() -> Value {
-    let pattern = r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s#@\\]+$";
-    let says_what = "https to a public address; the operator can allow others.";
-    json!({"type": "string", "description": says_what, "maxLength": MAX_URL, "pattern": pattern})
-}
-
-/// Own headers.
-pub(super) fn headers() -> Value {
-    let name = json!({"pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"});
-    let value = json!({"type": "string", "maxLength": 4096});
-    let says_what =
-        format!("Headers of its own. Reads show `{MASK}` for each value, which keeps it when it is sent back.");
-    json!({"type": "object", "description": says_what, "maxProperties": MAX_HEADERS, "propertyNames": name,
-        "additionalProperties": value})
-}
-
-/// A signing secret of one's own.
-pub(super) fn secret() -> Value {
-    json!({"type": "string", "minLength": 8, "maxLength": 256, "pattern": "^[!-~][ -~]*[!-~]$"})
-}
-
-pub(super) fn kind() -> Value {
-    one_of(&["kapso", "meta"])
-}
-
-pub(super) fn payload_version() -> Value {
-    one_of(&["v1", "v2"])
-}
-
-pub(super) fn inactivity_minutes() -> Value {
-    says(nullable(whole(1, 1440)), "After how long a conversation is inactive for it.")
-}
-
-fn retry_schedule() -> Value {
-    let own = json!({"type": "array", "minItems": 1, "maxItems": 20, "items": whole(1, 86_400)});
-    json!({"description": "A preset, or delays in seconds.", "anyOf": [one_of(&["standard", "kapso"]), own]})
-}
-
-fn description() -> Value {
-    json!({"type": "string", "maxLength": MAX_DESCRIPTION})
-}
-
-fn webhook() -> Value {
-    object([
-        ("id", uuid()),
-        ("url", url()),
-        ("kind", kind()),
-        ("events", list(pattern())),
-        ("source", nullable(source())),
-        ("filter", nullable(reference("Filter"))),
-        ("description", nullable(description())),
-        ("active", truth()),
-        ("state", one_of(&["healthy", "failing", "paused"])),
-        ("paused_at", nullable(time())),
-        ("paused_reason", nullable(one_of(&["gone", "owner"]))),
-        ("headers", headers()),
-        ("payload_version", payload_version()),
-        ("retry_schedule", retry_schedule()),
-        ("timeout_seconds", whole(1, 30)),
-        ("inactivity_minutes", inactivity_minutes()),
-        ("secret_last4", text()),
-        ("previous_secret_until", nullable(time())),
-        ("created_at", time()),
-        ("updated_at", time()),
-    ])
-}
-
-/// What create and update take alike.
-fn settable() -> Value {
-    let events = json!({"type": "array", "maxItems": MAX_EVENTS, "uniqueItems": true, "items": pattern()});
-    optional(
-        &[],
-        [
-            ("url", url()),
-            ("kind", says(nullable(kind()), "Cannot be changed.")),
-            ("events", events),
-            ("source", says(nullable(source()), "Only events of this source.")),
-            ("filter", nullable(reference("Filter"))),
-            ("description", nullable(description())),
-            ("active", truth()),
-            ("headers", nullable(headers())),
-            ("payload_version", nullable(payload_version())),
-            ("retry_schedule", nullable(retry_schedule())),
-            ("timeout_seconds", nullable(whole(1, 30))),
-            ("inactivity_minutes", inactivity_minutes()),
-        ],
-    )
-}
-
-fn schemas() -> Vec<(&'static str, Value)> {
-    let mut new = and_maybe(settable(), [("active", nullable(truth())), ("secret", nullable(secret()))]);
-    new["required"] = json!(["url"]);
-    let events = json!({"required": ["events"], "properties": {"events": {"minItems": 1}}});
-    let of_meta = json!({"required": ["kind"], "properties": {"kind": {"const": "meta"}}});
-    new["anyOf"] = json!([events, of_meta]);
-    let warnings = || ("warnings", says(list(text()), "What is allowed, and probably not meant."));
-    let shown = || ("secret", says(text(), "The signing secret."));
-    let tested = object([
-        ("success", truth()),
-        ("status_code", nullable(whole(100, 999))),
-        ("latency_ms", count()),
-        ("error", nullable(text())),
-        ("response_body", nullable(text())),
-    ]);
-    let filter = "Conditions on an event's data, in the event-pattern form of AWS EventBridge.";
-    let preview =
-        json!({"data": {"type": ["object", "array"]}, "event_type": event_type(), "filter": reference("Filter")});
-    let either = json!([{"required": ["data"]}, {"required": ["event_type"]}]);
-    let preview = json!({"type": "object", "required": ["filter"], "properties": preview, "oneOf": either,
-        "additionalProperties": false});
-    vec![
-        ("Filter", json!({"type": "object", "minProperties": 1, "description": filter})),
-        ("FilterPreview", preview),
-        ("FilterResult", object([("matches", truth()), ("failed_condition", nullable(text()))])),
-        ("Webhook", webhook()),
-        ("WebhookPage", page(reference("Webhook"))),
-        ("NewWebhook", new),
-        ("MadeWebhook", and(webhook(), [shown(), warnings()])),
-        ("WebhookChanges", settable()),
-        ("ChangedWebhook", and(webhook(), [warnings()])),
-        ("WebhookSecret", object([shown()])),
-        ("TestRequest", optional(&[], [("event_type", nullable(event_type()))])),
-        ("TestResult", object([("data", tested)])),
-        (
-            "Rotation",
-            optional(
-                &[],
-                [
-                    ("secret", says(nullable(secret()), "A secret of one's own; one is generated if not given.")),
-                    (
-                        "overlap_seconds",
-                        says(nullable(whole(0, MAX_OVERLAP_SECONDS)), "For how long the old one signs, too."),
-                    ),
-                ],
-            ),
-        ),
-    ]
+    (operations(), schemas::schemas())
 }
 
 fn example() -> Value {
     json!({"id": WEBHOOK_ID, "url": "https://shop.example/hooks", "kind": "kapso", "events": ["order.*"], "source": null,
         "filter": {"total": [{"numeric": [">", 10]}]}, "description": "Orders", "active": true, "state": "healthy",
         "paused_at": null, "paused_reason": null, "headers": {"X-Tenant": MASK}, "payload_version": "v2",
-        "retry_schedule": "standard", "timeout_seconds": 10, "inactivity_minutes": null, "secret_last4": "c2U=",
+        "retry_schedule": "standard", "timeout_seconds": 10, "rate_limit": null, "inactivity_minutes": null, "secret_last4": "c2U=",
         "previous_secret_until": null, "created_at": MADE_AT, "updated_at": MADE_AT})
 }
 
@@ -201,6 +52,7 @@ fn every_field() -> Value {
     json!({"url": "https://shop.example/hooks", "kind": "kapso", "events": ["order.*"], "source": "eu",
         "filter": {"total": [{"numeric": [">", 10]}]}, "description": "Orders", "active": true,
         "headers": {"X-Tenant": "blue"}, "payload_version": "v2", "retry_schedule": [5, 60, 3600], "timeout_seconds": 5,
+        "rate_limit": {"count": 50, "period_seconds": 1, "burst": 10},
         "inactivity_minutes": 30})
 }
 
@@ -263,6 +115,10 @@ fn operations() -> Vec<Operation> {
         ("generated", json!({})),
         ("own", json!({"secret": "another secret of its own", "overlap_seconds": 3600})),
     ];
+    let activations = vec![("at once", json!({})), ("slowly", json!({"release_rate": 20}))];
+    let healthy = json!({"webhook_id": WEBHOOK_ID, "state": "failing", "failing_since": MADE_AT,
+        "gate": {"reason": "breaker_open", "since": MADE_AT, "next_probe_at": MADE_AT, "failed_probes": 3,
+            "release_rate": null}, "waiting": 120, "oldest_waiting_at": MADE_AT});
     let previews = vec![
         ("data", json!({"filter": {"total": [{"numeric": [">", 10]}]}, "data": {"total": 12.5}})),
         (
@@ -327,8 +183,20 @@ fn operations() -> Vec<Operation> {
             .refusing(untestable()),
         Operation::new(post.clone(), "/v1/webhooks/{id}/activate", "activateWebhook", TAG, "End a pause")
             .with(its_id())
+            .reading(RequestBody::json(schema("Activation"), activations).optional())
             .answering(Answer::json(200, "The webhook as it is then.", schema("Webhook"), example()))
-            .refusing(no_webhook()),
+            .refusing(no_webhook())
+            .refusing([Problem::invalid("$.release_rate", "must be a whole number from 1 to 10000")]),
+        Operation::new(
+            get.clone(),
+            "/v1/webhooks/{id}/health",
+            "getWebhookHealth",
+            TAG,
+            "Whether it is served, and what waits",
+        )
+        .with(its_id())
+        .answering(Answer::json(200, "Its health.", schema("WebhookHealth"), healthy))
+        .refusing(no_webhook()),
         Operation::new(get, "/v1/webhooks/{id}/secret", "getWebhookSecret", TAG, "The signing secret")
             .saying("Every read is in the audit log.")
             .with(its_id())
