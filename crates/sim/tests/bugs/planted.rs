@@ -11,7 +11,7 @@ use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::dedup::{Claim, Standing};
 use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePartition, GatePosition, GateShare, Lease, LeaseToken, Push,
-    QueueDepth, Settling,
+    QueueDepth, Settling, Withdrawal,
 };
 use fanfare_core::ports::{Dedup, StoreResult};
 use fanfare_runtime::Registry;
