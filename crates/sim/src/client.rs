@@ -22,9 +22,9 @@ use fanfare_core::ports::delivery_queue::LeaseToken;
 use fanfare_runtime::Tasks;
 use parking_lot::Mutex;
 
-pub(crate) use dedup::COMPLETE;
 #[cfg(test)]
 pub(crate) use dedup::RELEASE;
+pub(crate) use dedup::{CLAIM, COMPLETE};
 pub(crate) use queue::REMOVE;
 #[cfg(test)]
 pub(crate) use queue::{JOURNAL, PUBLISH};

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use rand::RngExt as _;
 
-use crate::client::{Call, Weather};
+use crate::client::{CLAIM, Call, Weather};
 use crate::plan::Then;
 use crate::stage::ProcessId;
 use crate::trace::{Fact, How};
@@ -25,6 +25,9 @@ pub(crate) struct Skies {
 #[async_trait]
 impl Weather for Skies {
     async fn before(&self, call: Call) -> StoreResult<()> {
+        if let Some((delivery, hop)) = call.delivery.filter(|_| call.doing == CLAIM) {
+            self.world.asks_for(self.process, delivery, hop);
+        }
         if self.world.is_healed() {
             return Ok(());
         }

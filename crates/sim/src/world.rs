@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fanfare_core::clock::{Clock as _, Monotonic};
-use fanfare_core::ids::{DeliveryId, EventId, IdempotencyKey, ProjectId, Run, WebhookId};
+use fanfare_core::ids::{DeliveryId, EventId, Hop, IdempotencyKey, ProjectId, Run, WebhookId};
 use fanfare_core::seal::SealingKey;
 use fanfare_runtime::Registry;
 use fanfare_telemetry::Metrics;
@@ -52,6 +52,8 @@ pub(crate) struct World {
     key: SealingKey,
     /// Which event to which webhook an idempotency key stands for.
     keys: BTreeMap<String, (usize, usize, DeliveryId)>,
+    /// Which hop of a delivery each process has asked the claim of last.
+    asked: Mutex<BTreeMap<(ProcessId, DeliveryId), Hop>>,
 }
 
 /// The one project.
@@ -104,6 +106,7 @@ impl World {
             metrics,
             key,
             keys,
+            asked: Mutex::default(),
             plan,
         })
     }
@@ -156,18 +159,25 @@ impl World {
         Arc::clone(&self.serving[webhook])
     }
 
+    /// A process asks for the claim of a delivery at a hop: if it sends it next, then that copy.
+    pub(crate) fn asks_for(&self, process: ProcessId, delivery: DeliveryId, hop: Hop) {
+        self.asked.lock().insert((process, delivery), hop);
+    }
+
     /// What the servers know of a POST that goes out.
     pub(crate) fn sent(&self, process: ProcessId, key: &str, registry: &Registry) -> Sent {
         let (webhook, event, delivery) = self.keys[key];
         let (lease, claimed) = self.servers.read(|data, now| {
-            // Of several copies it is the one that it has claimed.
-            let all = data.copies.held_by(process.0, delivery);
-            let mine = all.iter().find(|(_, held)| data.claims.holds(delivery, held.hop, process.0, now.monotonic));
-            let (claimed, held) = (mine.is_some(), mine.or(all.first()).copied());
+            // Of several copies it is the one that it has asked the claim of.
+            let hop = self.asked.lock().get(&(process, delivery)).copied();
+            let claimed = hop.is_some_and(|hop| data.claims.holds(delivery, hop, process.0, now.monotonic));
+            let mut all = data.copies.held_by(process.0, delivery);
+            all.retain(|(_, held)| Some(held.hop) == hop);
+            let held = all.first().copied();
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,
-                // Of two copies nobody can tell which it is.
+                // Of two copies at one hop nobody can tell which it is.
                 from_gate: all.iter().any(|(_, other)| other.is_from_gate()),
                 held: held.until > now.monotonic,
             });

@@ -11,6 +11,7 @@ use fanfare_core::ports::dedup::{Claim, Dedup, Standing};
 use super::{Call, Client};
 
 /// Names of calls, in errors and traces.
+pub(crate) const CLAIM: &str = "claim a delivery";
 pub(crate) const RELEASE: &str = "release a claim";
 pub(crate) const COMPLETE: &str = "mark a delivery as ended";
 
@@ -18,7 +19,7 @@ pub(crate) const COMPLETE: &str = "mark a delivery as ended";
 impl Dedup for Client {
     async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration) -> StoreResult<Claim> {
         let by = self.0.id;
-        let call = Call::claims("claim a delivery").of(delivery, hop);
+        let call = Call::claims(CLAIM).of(delivery, hop);
         self.call(call, |data, now| data.claims.claim(delivery, hop, ttl, by, now.monotonic)).await
     }
 

@@ -10,7 +10,7 @@ use super::{Outcome, posts};
 use crate::client::Server;
 use crate::plan::Act;
 use crate::stage::ProcessId;
-use crate::trace::{Fact, How};
+use crate::trace::{Fact, How, Sent};
 
 /// A lease that has run out is another's. What stood behind the gate of a webhook that was deleted has none any more.
 pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
@@ -102,7 +102,8 @@ pub(super) fn too_fast(outcome: &Outcome) -> Vec<String> {
     fast
 }
 
-/// Where a lane makes one request at a time, what a process takes from behind a gate goes out as it was taken.
+/// Where a lane makes one request at a time, what a process takes from behind a gate goes out as it was taken. A probe
+/// may overtake what waited in the lane when the breaker opened.
 pub(super) fn out_of_order(outcome: &Outcome) -> Vec<String> {
     if outcome.plan.delivery.lane_limit != 1 {
         return Vec::new();
@@ -110,11 +111,15 @@ pub(super) fn out_of_order(outcome: &Outcome) -> Vec<String> {
     let mut last: BTreeMap<(ProcessId, usize), LeaseToken> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (_, sent) in posts(outcome) {
-        let Some(lease) = sent.lease.filter(|lease| lease.from_gate) else { continue };
+        let Some(lease) = sent.lease.filter(|lease| lease.from_gate && !is_probe(sent)) else { continue };
         let before = last.insert((sent.process, sent.webhook), lease.token);
         if before.is_some_and(|before| before > lease.token) {
             wrong.push(format!("POST {} under {:?} after {before:?}", sent.post, lease.token));
         }
     }
     wrong
+}
+
+fn is_probe(sent: &Sent) -> bool {
+    sent.gate == Some(GateReason::BreakerOpen)
 }
