@@ -7,6 +7,7 @@
 
 mod matching;
 mod partition;
+mod room;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::task::TaskTracker;
 
 use partition::Consumer;
+use room::Room;
 
 /// Fan-out's bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,7 @@ async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: T
     let mut share =
         partition::persist(&*clock, &shutdown, "join the consumers of events", || fanout.log.consume()).await?;
     let consumers = TaskTracker::new();
+    let room = Arc::new(Room::new(fanout.config.max_ready));
     while let Some(share) = &mut share {
         let reader = tokio::select! {
             biased;
@@ -109,7 +112,8 @@ async fn share(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, tasks: T
         };
         match reader {
             Ok(reader) => {
-                let consumer = Consumer::new(fanout.clone(), Arc::clone(&clock), metrics.clone(), shutdown.clone());
+                let (clock, room) = (Arc::clone(&clock), Arc::clone(&room));
+                let consumer = Consumer::new(fanout.clone(), clock, metrics.clone(), shutdown.clone(), room);
                 tasks.spawn_until_done("fanout-partition", consumers.track_future(consumer.run(reader)));
             }
             Err(error) if error.is_retryable() => partition::pause(&*clock, &shutdown, &error).await,

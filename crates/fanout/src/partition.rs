@@ -26,6 +26,7 @@ use fanfare_telemetry::Metrics;
 
 use crate::Fanout;
 use crate::matching::{Matched, matched};
+use crate::room::Room;
 
 /// How long to wait after a failure of the store before the act is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -37,6 +38,7 @@ pub(crate) struct Consumer {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     shutdown: Shutdown,
+    room: Arc<Room>,
     /// Pushed, but not passed by the durable position yet; and since when.
     unadvanced: Option<(Position, Monotonic)>,
 }
@@ -56,8 +58,14 @@ impl From<StoreError> for Interrupted {
 }
 
 impl Consumer {
-    pub(crate) fn new(fanout: Fanout, clock: Arc<dyn Clock>, metrics: Metrics, shutdown: Shutdown) -> Self {
-        Self { fanout, clock, metrics, shutdown, unadvanced: None }
+    pub(crate) fn new(
+        fanout: Fanout,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        shutdown: Shutdown,
+        room: Arc<Room>,
+    ) -> Self {
+        Self { fanout, clock, metrics, shutdown, room, unadvanced: None }
     }
 
     /// Consumes until shutdown, or until the partition has gone to another process.
@@ -191,6 +199,7 @@ impl Consumer {
         };
         match persist(&*self.clock, &self.shutdown, "push deliveries", push).await? {
             Some(new) => {
+                self.room.pushed(new);
                 self.metrics.fanout_deliveries.inc_by(new as u64);
                 Ok(())
             }
@@ -223,13 +232,16 @@ impl Consumer {
 
     /// Holds back while the queue has as many ready deliveries as it may.
     async fn wait_for_room(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        if self.room.is_known(self.clock.monotonic()) {
+            return Ok(());
+        }
         let mut told = false;
         loop {
             let ask = || self.fanout.queue.depth();
             let Some(depth) = persist(&*self.clock, &self.shutdown, "read the queue's depth", ask).await? else {
                 return Err(Interrupted::Stopping);
             };
-            if depth.ready < self.fanout.config.max_ready {
+            if self.room.answered(depth.ready, self.clock.monotonic()) {
                 return Ok(());
             }
             if !told {
