@@ -54,6 +54,8 @@ mod high_water;
 mod hostile;
 #[path = "blackbox/isolation.rs"]
 mod isolation;
+#[path = "blackbox/isolation_gates.rs"]
+mod isolation_gates;
 #[path = "blackbox/isolation_takeover.rs"]
 mod isolation_takeover;
 #[path = "blackbox/just_created.rs"]
