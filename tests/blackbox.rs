@@ -44,6 +44,8 @@ mod direct_hostile;
 mod due_together;
 #[path = "blackbox/events.rs"]
 mod events;
+#[path = "blackbox/expiry.rs"]
+mod expiry;
 #[path = "blackbox/filters.rs"]
 mod filters;
 #[path = "blackbox/floods.rs"]
@@ -68,6 +70,8 @@ mod lifecycle;
 mod load;
 #[path = "blackbox/openapi.rs"]
 mod openapi;
+#[path = "blackbox/operational.rs"]
+mod operational;
 #[path = "blackbox/order.rs"]
 mod order;
 #[path = "blackbox/producers.rs"]

@@ -82,6 +82,7 @@ async fn what_is_published_straight_to_nats_arrives_or_is_rejected_with_the_reas
         ("order.other", json!({"type": "order.paid", "data": {}}), "$.type", "must be order.other"),
         ("order.empty", json!({"id": "order-3"}), "$.data", "required"),
         ("order.id", json!({"id": "a b", "data": {}}), "$.id", "must be"),
+        ("fanfare.webhook.paused", json!({"data": {}}), "subject (type)", "must not begin with fanfare."),
     ];
     for (event_type, body, _, _) in &refused {
         publish(&stream, event_type, body).await;

@@ -83,8 +83,8 @@ async fn the_python_client_iterates_deliveries_with_every_filter(engine: Engine)
     let bad = Receiver::http(|_| Reply::Status(500)).await;
     let waiting = Receiver::http(|_| Reply::Status(503)).await;
     for (receiver, events, schedule) in [
-        (&good, json!(["**"]), json!([3600])),
-        (&bad, json!(["**"]), json!([1])),
+        (&good, json!(["whatsapp.**", "project.*"]), json!([3600])),
+        (&bad, json!(["whatsapp.**", "project.*"]), json!([1])),
         (&waiting, json!(["project.event"]), json!([3600])),
     ] {
         let webhook = json!({"url": receiver.url("/"), "events": events, "retry_schedule": schedule});

@@ -29,7 +29,8 @@ pub(crate) fn order(id: &str) -> Value {
     json!({"id": id, "type": "order.paid", "data": {"order": id, "total": 12.5}})
 }
 
-/// A webhook for everything, tried again every second, three times.
+/// A webhook for everything that tests publish, tried again every second, three times. What Fanfare tells of webhooks itself is
+/// left out: it would be counted with the rest.
 pub(crate) fn webhook(url: &str) -> Value {
-    json!({"url": url, "events": ["**"], "retry_schedule": [1, 1, 1]})
+    json!({"url": url, "events": ["order.**", "whatsapp.**"], "retry_schedule": [1, 1, 1]})
 }

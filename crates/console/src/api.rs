@@ -10,6 +10,7 @@ use fanfare_core::ports::config_store::Group;
 use fanfare_history::HistoryError;
 use fanfare_http::{Authenticator, Caller, Principal, Problem};
 use fanfare_runtime::registry::ServedWebhook;
+use fanfare_telemetry::Metrics;
 use http::{HeaderMap, StatusCode};
 use ulid::Ulid;
 
@@ -26,6 +27,8 @@ pub(crate) struct Api {
     pub(crate) console: Console,
     /// The time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// What it counts.
+    pub(crate) metrics: Metrics,
     /// Held while a webhook's (project, source, URL) is checked and taken.
     pub(crate) targets: TargetLocks,
     /// Knows who calls.
@@ -36,12 +39,12 @@ pub(crate) struct Api {
 
 impl Api {
     /// Ready to answer.
-    pub(crate) fn new(console: Console, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(console: Console, clock: Arc<dyn Clock>, metrics: Metrics) -> Arc<Self> {
         let tests = TestSlots::new(console.config.max_tests_per_project);
         let (registry, store) = (Arc::clone(&console.registry), Arc::clone(&console.store));
         let authenticator = Authenticator::new(registry, store, Arc::clone(&clock));
         let authenticator = authenticator.with_admin_key(console.operator.admin_key.clone());
-        Arc::new(Self { console, clock, targets: TargetLocks::new(), authenticator, tests })
+        Arc::new(Self { console, clock, metrics, targets: TargetLocks::new(), authenticator, tests })
     }
 
     /// Who calls, if the key has the scope. A key that was made a moment ago, in another process, is known too.

@@ -15,6 +15,7 @@ mod filters;
 mod input;
 mod kapso;
 mod openapi;
+mod operational;
 mod paging;
 mod projects;
 mod retry;
@@ -48,7 +49,7 @@ pub struct Console {
     pub registry: Arc<Registry>,
     /// For retries and discards.
     pub queue: Arc<dyn DeliveryQueue>,
-    /// For an event's data.
+    /// For an event's data, and for what projects are told of their webhooks.
     pub log: Arc<dyn EventLog>,
     /// For what it does itself.
     pub journal: Arc<dyn Journal>,
@@ -93,9 +94,9 @@ pub fn with_kapso_errors(router: Router) -> Router {
 impl Console {
     /// The routes under `/v1` and `/platform/v1` but `POST /v1/events`.
     ///
-    /// The console has no metrics of its own so far; its test deliveries are counted by the egress.
-    pub fn router(self, clock: Arc<dyn Clock>, _metrics: Metrics) -> Router {
-        Route::router(routes::table()).with_state(api::Api::new(self, clock))
+    /// Its test deliveries are counted by the egress.
+    pub fn router(self, clock: Arc<dyn Clock>, metrics: Metrics) -> Router {
+        Route::router(routes::table()).with_state(api::Api::new(self, clock, metrics))
     }
 
     /// Starts the task that finishes deletions which a crash cut off.

@@ -20,6 +20,7 @@ pub mod journal;
 pub mod matching;
 pub mod meta;
 pub mod normalise;
+pub mod operational;
 pub mod own_type;
 pub mod pattern;
 pub mod payload;

@@ -1,8 +1,9 @@
 //! The catalogue of this build: that it can be read, and that its schemas, samples and pointers agree with each other.
 
-use fanfare_core::catalogue::{Catalogue, EventScope};
+use fanfare_core::catalogue::{Catalogue, CatalogueEntry, EventScope};
 use fanfare_core::event::EventType;
 use fanfare_core::normalise::normalise;
+use fanfare_core::operational::{TYPES, is_operational};
 use serde_json::Value;
 
 fn validator(schema: &Value) -> jsonschema::Validator {
@@ -45,7 +46,7 @@ const OF_A_PROJECT: [&str; 16] = [
 fn it_has_every_type_of_the_platform_with_its_scope() {
     let catalogue = Catalogue::builtin();
     let types: Vec<&str> = catalogue.entries().iter().map(|entry| entry.event_type.as_str()).collect();
-    assert_eq!(types, [&OF_A_NUMBER[..], &OF_A_PROJECT[..]].concat());
+    assert_eq!(types, [&OF_A_NUMBER[..], &OF_A_PROJECT[..], &TYPES[..]].concat());
     for entry in catalogue.entries() {
         let found = catalogue.get(&entry.event_type).unwrap();
         assert_eq!(found.event_type, entry.event_type);
@@ -151,11 +152,16 @@ fn a_schema_refuses_what_its_type_excludes_and_takes_what_is_new() {
     }
 }
 
+/// What orders events of a type.
+fn subject_of(entry: &CatalogueEntry) -> &'static str {
+    if is_operational(&entry.event_type) { "/webhook_id" } else { "/conversation/id" }
+}
+
 #[test]
 fn the_pointers_lead_to_text_in_every_sample() {
     for entry in Catalogue::builtin().entries() {
         for (field, pointer) in
-            [("/phone_number_id", &entry.source_pointer), ("/conversation/id", &entry.subject_pointer)]
+            [("/phone_number_id", &entry.source_pointer), (subject_of(entry), &entry.subject_pointer)]
         {
             let there = entry.sample.pointer(field).is_some();
             assert_eq!(pointer.as_deref(), there.then_some(field), "{}", entry.event_type);

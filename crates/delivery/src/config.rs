@@ -56,6 +56,12 @@ pub struct DeliveryConfig {
     pub probe_longest: Span,
     /// How long a webhook may fail without a break before it is paused until it is activated. Default 5d.
     pub pause_after: Span,
+    /// How long a delivery stands behind its webhook's gate before it ends as expired. Default 30d: as long as its event is
+    /// kept, so that one that ends so can be replayed until about then.
+    pub hold_max_age: Span,
+    /// How often the owner of gates looks for deliveries behind them whose time is over. Default 10s: a look costs next to
+    /// nothing, and nothing is sent past its expiry however seldom it is.
+    pub expiry_interval: Span,
 }
 
 impl Default for DeliveryConfig {
@@ -74,6 +80,8 @@ impl Default for DeliveryConfig {
             probe_first: Span::from_secs(1),
             probe_longest: Span::from_secs(20),
             pause_after: Span::from_secs(5 * 24 * 3600),
+            hold_max_age: Span::from_secs(30 * 24 * 60 * 60),
+            expiry_interval: Span::from_secs(10),
         }
     }
 }

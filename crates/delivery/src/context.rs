@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, Lease};
-use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
+use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal};
 use fanfare_egress::Post;
 use fanfare_runtime::{Chance, Registry, Shutdown, Tasks};
 use fanfare_telemetry::Metrics;
@@ -48,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) dedup: Arc<dyn Dedup>,
     pub(crate) store: Arc<dyn ConfigStore>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) log: Arc<dyn EventLog>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) egress: Arc<dyn Post>,
     pub(crate) chance: Chance,
@@ -100,6 +101,7 @@ impl Context {
             dedup: delivery.dedup,
             store: delivery.store,
             journal: delivery.journal,
+            log: delivery.log,
             registry: delivery.registry,
             egress: delivery.egress,
             chance: delivery.chance,

@@ -1,6 +1,7 @@
 //! The owner of gates: takes its share of their partitions and looks after each.
 
 pub(crate) mod empty;
+mod expiry;
 pub(crate) mod pacing;
 mod partition;
 mod probe;
@@ -38,6 +39,7 @@ async fn own_one_share(context: &Arc<Context>) -> Result<Infallible, StoreError>
     let mut share = context.queue.own_gates().await?;
     loop {
         let partition = share.next().await?;
+        context.tasks.spawn_until_done("gate-expiry", expiry::run(Arc::clone(context), Arc::clone(&partition)));
         context.tasks.spawn_until_done("gate-partition", partition::run(Arc::clone(context), partition));
     }
 }

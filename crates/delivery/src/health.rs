@@ -18,6 +18,7 @@ use fanfare_runtime::tasks::report;
 use parking_lot::Mutex;
 
 use crate::context::{Context, Work};
+use crate::operational::{self, Telling, Transition};
 
 /// What this process is noting now, and when it noted failures last.
 #[derive(Debug, Default)]
@@ -97,9 +98,9 @@ async fn make_note(context: &Context, webhook: WebhookId, fails: bool) -> StoreR
 /// Pauses a webhook whose receiver answered 410, and waits until this process sees it. True when that is done; false when
 /// the lease ran out before the store took it: then the delivery is sent again, and pauses the webhook if still gone.
 pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
-    let webhook = work.webhook();
+    let (webhook, telling) = (work.webhook(), Telling::about(&work.lease.delivery.header));
     loop {
-        match pause(context, webhook, PauseReason::Gone).await {
+        match pause(context, webhook, PauseReason::Gone, telling).await {
             Ok(()) => return true,
             Err(error) => tracing::warn!(%webhook, error = %report(&error), "could not pause a webhook"),
         }
@@ -114,53 +115,61 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
 ///
 /// # Errors
 /// When the store does not take it.
-async fn pause(context: &Context, webhook: WebhookId, by: PauseReason) -> StoreResult<()> {
+async fn pause(context: &Context, webhook: WebhookId, by: PauseReason, telling: Telling) -> StoreResult<()> {
     let since = context.clock.now();
+    let mut paused = None;
     let revision = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. }) => None,
         Some(Gate::Releasing { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {
             let failing_since = Some(health.failing_since.unwrap_or(since));
-            Some(Health { gate: Some(Gate::Paused { by, since }), failing_since, ..health.clone() })
+            paused = Some(Health { gate: Some(Gate::Paused { by, since }), failing_since, ..health.clone() });
+            paused.clone()
         }
     })
     .await?;
-    if let Some(revision) = revision {
+    if let (Some(revision), Some(paused)) = (revision, paused) {
         tracing::info!(%webhook, reason = ?by, "paused a webhook");
         see(context, revision).await;
+        operational::tell(context, telling, Transition::Paused, &paused, since).await;
     }
     Ok(())
 }
 
 /// Pauses a webhook that has failed without a break for as long as `delivery.pause_after` says. Where that cannot be done,
 /// the next failure does it.
-pub(crate) async fn pause_if_failing_too_long(context: &Context, webhook: WebhookId) {
+pub(crate) async fn pause_if_failing_too_long(context: &Context, webhook: WebhookId, telling: Telling) {
     let since = context.registry.health(webhook).and_then(|served| served.health.failing_since);
     let longest = context.config.pause_after.get();
     if since.is_none_or(|since| context.clock.now().since(since) < longest) {
         return;
     }
-    if let Err(error) = pause(context, webhook, PauseReason::Failing).await {
+    if let Err(error) = pause(context, webhook, PauseReason::Failing, telling).await {
         tracing::warn!(%webhook, error = %report(&error), "could not pause a webhook");
     }
 }
 
 /// Opens a webhook's breaker, and waits until this process sees it; a gate that holds everything stays as it is. Where it
 /// cannot be opened, as many failures again try it again.
-pub(crate) async fn open_breaker(context: &Context, webhook: WebhookId) {
+pub(crate) async fn open_breaker(context: &Context, webhook: WebhookId, telling: Telling) {
     let since = context.clock.now();
     let first = context.chance.draw(|rng| context.config.probing().interval(0, rng));
+    let mut failing = None;
     let opened = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => None,
         Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
             let gate = Gate::BreakerOpen { since, probes: 0, next_probe: since.after(first) };
             let failing_since = Some(health.failing_since.unwrap_or(since));
-            Some(Health { gate: Some(gate), failing_since, ..health.clone() })
+            failing = Some(Health { gate: Some(gate), failing_since, ..health.clone() });
+            failing.clone()
         }
     });
     match opened.await {
         Ok(Some(revision)) => {
             tracing::info!(%webhook, "a webhook's breaker has opened: it is probed until it works again");
             see(context, revision).await;
+            if let Some(failing) = &failing {
+                operational::tell(context, telling, Transition::Failing, failing, since).await;
+            }
         }
         Ok(None) => {}
         Err(error) => tracing::warn!(%webhook, error = %report(&error), "could not open a webhook's breaker"),
@@ -175,6 +184,7 @@ pub(crate) async fn probe_failed(
     context: &Context,
     webhook: WebhookId,
     retry_after: Option<Timestamp>,
+    telling: Telling,
 ) -> StoreResult<()> {
     let now = context.clock.now();
     let revision = change(context, webhook, |health| match &health.gate {
@@ -190,7 +200,7 @@ pub(crate) async fn probe_failed(
     if let Some(revision) = revision {
         see(context, revision).await;
     }
-    pause_if_failing_too_long(context, webhook).await;
+    pause_if_failing_too_long(context, webhook, telling).await;
     Ok(())
 }
 
@@ -198,12 +208,14 @@ pub(crate) async fn probe_failed(
 ///
 /// # Errors
 /// When the store does not take it.
-pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId) -> StoreResult<()> {
+pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId, telling: Telling) -> StoreResult<()> {
     context.lanes.lock().recovering(webhook);
     context.breakers.forget(webhook);
     let since = context.clock.now();
+    let mut failed = None;
     let revision = change(context, webhook, |health| match &health.gate {
         Some(Gate::BreakerOpen { .. }) => {
+            failed = Some(health.clone());
             let gate = Some(Gate::Releasing { since, rate: None });
             Some(Health { gate, failing_since: None, ..health.clone() })
         }
@@ -213,6 +225,9 @@ pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId) -> Stor
     if let Some(revision) = revision {
         tracing::info!(%webhook, "a webhook works again: its breaker has closed");
         see(context, revision).await;
+        if let Some(failed) = &failed {
+            operational::tell(context, telling, Transition::Recovered, failed, since).await;
+        }
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod gates;
 mod health;
 mod held;
 mod lanes;
+mod operational;
 mod pass;
 mod renew;
 mod sample;
@@ -22,7 +23,7 @@ mod worker;
 use std::sync::Arc;
 
 use fanfare_core::clock::Clock;
-use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, Journal};
+use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, Journal};
 use fanfare_egress::Post;
 use fanfare_runtime::{Chance, Registry, Tasks};
 use fanfare_telemetry::Metrics;
@@ -42,6 +43,8 @@ pub struct Delivery {
     pub store: Arc<dyn ConfigStore>,
     /// For what happens to health records.
     pub journal: Arc<dyn Journal>,
+    /// For what projects are told of their webhooks.
+    pub log: Arc<dyn EventLog>,
     /// Webhooks, projects, health.
     pub registry: Arc<Registry>,
     /// The guarded client.

@@ -29,8 +29,9 @@ use ulid::Ulid;
 use crate::context::{Context, Origin, Seat, Slot, Work};
 use crate::decide::{self, Attempted};
 use crate::gates::pacing::Turn;
+use crate::operational::Telling;
 use crate::settle::settle;
-use crate::{claim, health};
+use crate::{claim, health, operational};
 
 /// How long a delivery whose webhook cannot be looked up is kept before it is given back, the first time.
 const LOOK_UP_AGAIN: Duration = Duration::from_millis(500);
@@ -64,6 +65,8 @@ pub(crate) struct Sent {
     pub(crate) outcome: OutcomeClass,
     /// When the receiver wants to be asked again at the earliest, if it says so.
     pub(crate) retry_after: Option<Timestamp>,
+    /// Whether its project is told of what follows from it.
+    pub(crate) telling: Telling,
 }
 
 /// Makes one pass. Returns what came of the request, if one was made.
@@ -89,7 +92,7 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
             if let Some(sent) = sent {
                 health::note(context, id, sent.outcome).await;
                 if sent.outcome != OutcomeClass::Success {
-                    health::pause_if_failing_too_long(context, id).await;
+                    health::pause_if_failing_too_long(context, id, sent.telling).await;
                 }
             }
             sent
@@ -149,6 +152,7 @@ async fn checked(context: &Context, work: &Work, way: &Way) -> Option<Arc<Served
     }
     match (context.registry.gate(work.webhook()), work.origin) {
         (Some(reason), Origin::Queue) => {
+            operational::tell_again(context, work).await;
             conclude(context, work, Next::Move(Place::Gated { reason })).await;
             None
         }
@@ -171,7 +175,7 @@ async fn behind_congestion(context: &Context, work: &Work) -> Place {
 }
 
 /// Counts a lease that is found to be over before its renewal found so.
-fn note_lost(context: &Context, work: &Work) {
+pub(crate) fn note_lost(context: &Context, work: &Work) {
     if work.hold.lose() {
         context.metrics.delivery_leases_lost.inc();
     }
@@ -192,7 +196,7 @@ async fn webhook(context: &Context, work: &Work) -> StoreResult<Option<Arc<Serve
 }
 
 /// Settles without an attempt.
-async fn conclude(context: &Context, work: &Work, next: Next) {
+pub(crate) async fn conclude(context: &Context, work: &Work, next: Next) {
     finish(context, work, None, next).await;
 }
 
@@ -222,7 +226,7 @@ async fn send(
 ) -> Option<Sent> {
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
-    let timeout = webhook.webhook.timeout.as_duration();
+    let (timeout, telling) = (webhook.webhook.timeout.as_duration(), Telling::about(header));
     if let Some(turn) = turn {
         let at = turn.take(context.clock.monotonic());
         context.clock.sleep_until(at).await;
@@ -283,6 +287,9 @@ async fn send(
     if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
         return None;
     }
+    if matches!(next, Next::End { end: End::Exhausted }) {
+        operational::tell_exhausted(context, work, number, outcome, answer.status, ended_at).await;
+    }
     let random = context.chance.draw(|rng| rng.random());
     let id = AttemptId(Ulid::from_parts(u64::try_from(started_at.as_millis()).unwrap_or(0), random));
     finish(context, work, Some(answer.into_attempt(id, number, started_at, logged_headers)), next).await;
@@ -290,10 +297,10 @@ async fn send(
         context.metrics.delivery_end_to_end.observe(ended_at.since(header.accepted_at).as_secs_f64());
     }
     if opens {
-        health::open_breaker(context, work.webhook()).await;
+        health::open_breaker(context, work.webhook(), telling).await;
     }
     drop(slot);
-    Some(Sent { outcome, retry_after })
+    Some(Sent { outcome, retry_after, telling })
 }
 
 /// Takes in what an answer says of its receiver. True if its breaker is to open. A probe says nothing of how much it takes at

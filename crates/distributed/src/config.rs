@@ -79,6 +79,9 @@ pub struct DistributedConfig {
     pub publish_window: usize,
     /// How long a delivery that has ended is remembered, so that a late repetition of it is recognised. Default 24h.
     pub done_retention: Span,
+    /// The same for one that ended behind its webhook's gate, of which a copy that a crash left may come up when the webhook
+    /// is activated. Default 30d; at least `delivery.hold_max_age`, whatever is set.
+    pub gated_done_retention: Span,
     /// How long a delivery that has not ended is remembered by Redis after its last move. Default 35d: longer than any
     /// delivery waits.
     pub live_retention: Span,
@@ -114,6 +117,7 @@ impl Default for DistributedConfig {
             partition_lease: Span::from_secs(5),
             publish_window: 4096,
             done_retention: Span::from_secs(24 * 60 * 60),
+            gated_done_retention: Span::from_secs(30 * 24 * 60 * 60),
             live_retention: Span::from_secs(35 * 24 * 60 * 60),
         }
     }

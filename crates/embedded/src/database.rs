@@ -14,10 +14,11 @@ use crate::lock::open_private;
 use fanfare_core::ports::StoreErrorKind;
 
 /// Each brings the file one format further; the first makes format 1 of an empty file.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_queue.sql"),
     include_str!("../migrations/0002_quarantine.sql"),
     include_str!("../migrations/0003_erased.sql"),
+    include_str!("../migrations/0004_expiry.sql"),
 ];
 
 /// SQLite's page size, which the WAL's bound is counted in.

@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 pub(crate) use claims::Claims;
 pub(crate) use copies::{Copies, Leased, Out, Where};
 pub(crate) use events::Events;
-pub(crate) use gates::{Told, partition_of};
+pub(crate) use gates::{Over, Told, partition_of};
 pub(crate) use journal::Entries;
 pub(crate) use records::Records;
 pub(crate) use shares::{Kind, Shares};

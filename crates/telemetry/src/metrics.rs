@@ -65,6 +65,16 @@ pub const PUBLISH_RESULTS: [&str; 5] = ["stored", "duplicate", "conflict", "full
 pub const GATE_CHANGES: [&str; 6] = ["none", "paused", "releasing", "congested", "breaker_open", "rate_limit"];
 /// The states of webhooks; the label `state` of `fanfare_webhooks`.
 pub const WEBHOOK_STATES: [&str; 3] = ["healthy", "failing", "paused"];
+/// What projects are told of; the label `type` of `fanfare_operational_events_total`.
+pub const OPERATIONAL_TYPES: [&str; 5] = [
+    "fanfare.webhook.failing",
+    "fanfare.webhook.recovered",
+    "fanfare.webhook.paused",
+    "fanfare.webhook.activated",
+    "fanfare.delivery.exhausted",
+];
+/// What becomes of an operational event; the label `result` of `fanfare_operational_events_total`.
+pub const TOLD: [&str; 3] = ["told", "repeated", "failed"];
 /// The streams whose messages can come again; the label `stream` of `fanfare_nats_redeliveries_total`.
 pub const REDELIVERED: [&str; 2] = ["deliveries", "gated"];
 /// What is shared by partitions; the label `kind` of `fanfare_partitions_held`.
@@ -111,6 +121,7 @@ pub struct All {
     pub webhooks: IntGaugeVec,
     pub delivery_connections: IntCounterVec,
     pub delivery_superseded: IntCounter,
+    pub operational_events: IntCounterVec,
     pub delivery_quarantined: IntCounterVec,
     pub delivery_in_quarantine: IntGauge,
     pub delivery_overdue: IntGauge,
@@ -237,6 +248,13 @@ impl Metrics {
             delivery_superseded: make.counter(
                 "delivery_superseded_total",
                 "Settlements that were refused because the lease had been lost to another worker.",
+            ),
+            operational_events: make.counters_by_two(
+                "operational_events_total",
+                "Operational events, by type and by what the event log made of them: told, repeated (it had been told), or \
+                 failed (nobody is told).",
+                ("type", &OPERATIONAL_TYPES),
+                ("result", &TOLD),
             ),
             delivery_quarantined: make.counters(
                 "delivery_quarantined_total",

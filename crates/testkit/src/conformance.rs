@@ -10,6 +10,7 @@ pub mod dedup;
 pub mod due;
 pub mod event_log;
 pub mod fixtures;
+pub mod gate_expiry;
 pub mod gate_owner;
 pub mod gates;
 pub mod journal;
@@ -181,6 +182,13 @@ macro_rules! conformance_suite {
                 the_next_owner_is_told_of_everything
                 an_owner_that_has_lost_its_partition_takes_nothing
             }
+            gate_expiry {
+                what_expires_is_taken_from_the_midst_of_its_gate
+                what_has_stood_too_long_is_taken_from_the_head
+                what_was_swept_up_and_not_settled_stands_there_again
+                what_a_worker_puts_behind_the_gate_expires_there
+                the_next_owner_sweeps_what_the_last_one_would_have
+            }
             dedup {
                 a_claim_is_held_until_it_runs_out
                 a_higher_hop_takes_over_and_the_lower_is_stale
@@ -243,6 +251,7 @@ mod tests {
             include_str!("conformance/dedup.rs"),
             include_str!("conformance/due.rs"),
             include_str!("conformance/event_log.rs"),
+            include_str!("conformance/gate_expiry.rs"),
             include_str!("conformance/gate_owner.rs"),
             include_str!("conformance/gates.rs"),
             include_str!("conformance/journal.rs"),

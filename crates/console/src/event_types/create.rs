@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use fanfare_core::api_key::Scope;
+use fanfare_core::operational::{self, is_operational};
 use fanfare_core::own_type::OwnType;
 use fanfare_core::ports::config_store::{Changed, Expected, Group, Record};
 use fanfare_http::Problem;
@@ -31,6 +32,10 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
     let object = Object::read(&headers, body, api.console.config.max_body_bytes).await?;
     let fields = TypeFields::read(&object, Purpose::Create)?;
     let Given::Value(name) = &fields.name else { return Err(Problem::invalid("$.type", "is required")) };
+    stored::not_built_in(name)?;
+    if is_operational(name) {
+        return Err(Problem::invalid("$.type", operational::RESERVED));
+    }
     let now = api.clock.now();
     let own = fields.merged(&OwnType {
         project: project.clone(),
@@ -42,7 +47,6 @@ pub(crate) async fn create(State(api): State<Arc<Api>>, headers: HeaderMap, body
         created_at: now,
         updated_at: now,
     })?;
-    stored::not_built_in(name)?;
 
     // Under the project's lock, so that none is made in a project that is being deleted.
     let _held = api.targets.hold(project).await;

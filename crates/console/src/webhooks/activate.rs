@@ -23,6 +23,7 @@ use super::{stored, update};
 use crate::api::{Api, contended};
 use crate::input::body::{member, take};
 use crate::input::{Given, Object, Wrong};
+use crate::operational;
 
 /// Activates a webhook, whoever or whatever paused it; one that is active already stays as it is. What waits is delivered in
 /// order, at most `release_rate` a second if the request says so.
@@ -92,7 +93,7 @@ pub(crate) async fn release(api: &Api, webhook: &Webhook, rate: Option<u32>) -> 
     Err(contended("webhook's health"))
 }
 
-/// Tells the journal of a gate that is releasing; said again where the first time may have been cut off.
+/// Tells the journal of a gate that is releasing, and the project; said again where the first time may have been cut off.
 ///
 /// # Errors
 /// 503 when the store does not answer.
@@ -102,6 +103,7 @@ pub(crate) async fn journal(api: &Api, webhook: WebhookId) -> Result<(), Problem
     let Some((health, _)) = found.filter(|(health, _)| matches!(health.gate, Some(Gate::Releasing { .. }))) else {
         return Ok(());
     };
+    operational::tell_activated(api, &health).await;
     let entry = JournalEntry::HealthChanged(HealthChanged { health, at: api.clock.now() });
     api.console.journal.append(vec![entry]).await.map_err(|error| Problem::unavailable(&error))
 }

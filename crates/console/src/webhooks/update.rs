@@ -23,6 +23,7 @@ use super::{activate, headers, read, rules, stored, target, warnings};
 use crate::api::{Api, contended};
 use crate::audit::{self, Act, Actor};
 use crate::input::{Given, Object};
+use crate::operational;
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -62,7 +63,7 @@ pub(crate) async fn patch(
 /// Where the change activates it, the order is: 1. the gate goes to releasing, so that what stands behind it is not
 /// overtaken; 2. the record says active; 3. the journal is told. A crash after 1 leaves the webhook inactive, which holds
 /// everything as before; after 2, active, and only the journal is not told of the gate until its owner lowers it. Asking
-/// again completes either.
+/// again completes either. Where it deactivates it, the project is told after the record says so.
 ///
 /// # Errors
 /// 400, 404, 409, 422, 503.
@@ -99,6 +100,9 @@ pub(crate) async fn change(
             activate::journal(api, id).await?;
         }
         let health = stored::health(store, id).await.map_err(|error| Problem::unavailable(&error))?;
+        if matches!(fields.active, Given::Value(false)) {
+            operational::tell_paused(api, &changed, health.as_ref().map(|(health, _)| health)).await;
+        }
         let after = WebhookView::new(&changed, health.as_ref().map(|(health, _)| health), api.clock.now());
         audit::change(&Actor::from(caller), Act::Updated, project, &id, Some(&before), Some(&after));
         return Ok(after);

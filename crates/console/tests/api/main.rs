@@ -16,6 +16,7 @@ mod kapso;
 mod key_uses;
 mod meta;
 mod openapi;
+mod operational;
 mod projects;
 mod read;
 mod retry;

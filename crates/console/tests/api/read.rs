@@ -82,7 +82,7 @@ async fn the_catalogue_has_a_schema_and_a_sample_of_each_type() {
     let received = data.iter().find(|entry| entry["type"] == "whatsapp.message.received").unwrap();
     assert!(received["schema"].is_object() && received["sample"]["message"].is_object(), "{received}");
     assert_eq!(received["scope"], "number");
-    assert_eq!(data.len(), 26);
+    assert_eq!(data.len(), 31);
     for entry in data {
         assert!(entry["sample"].is_object() && entry["schema"].is_object() && entry["title"].is_string(), "{entry}");
         assert!(entry["scope"] == "number" || entry["scope"] == "project", "{entry}");

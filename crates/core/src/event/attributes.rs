@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::ids::{EventId, InvalidId};
 use crate::meta;
 use crate::normalise::string_at;
+use crate::operational::{self, is_operational};
 
 /// The most extension attributes of an event. They are kept with every event and shown in lists, so they have a bound.
 const MAX_EXTENSIONS: usize = 32;
@@ -179,6 +180,9 @@ impl<'r, 'a> Attributes<'r, 'a> {
             (None, Some(said)) => said.clone(),
             (None, None) => return Err(EventError::invalid(place("type"), "required")),
         };
+        if is_operational(&event_type) {
+            return Err(EventError::invalid(place("type"), operational::RESERVED));
+        }
         let content = self.content(&event_type, &data);
         let (mut source, mut subject) = (self.source, self.subject);
         if raw {

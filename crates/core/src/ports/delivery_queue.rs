@@ -8,7 +8,8 @@
 //! **Quarantine.** A delivery that was leased more often than the engine's bound at one hop, without having been settled, and
 //! one that cannot be read, is not handed out: it is put into quarantine at its next hop, journaled, and then removed from
 //! where it stood, so that it holds up nobody. It is counted in [`QueueDepth::quarantined`], and
-//! [`bring_forward`](DeliveryQueue::bring_forward) puts it back while it is retained.
+//! [`bring_forward`](DeliveryQueue::bring_forward) puts it back while it is retained. Its expiry is not looked at there: an
+//! operator is to see what went wrong. One that has expired by the time it is put back ends then.
 
 use std::fmt;
 use std::sync::Arc;
@@ -255,6 +256,17 @@ pub trait GatePartition: Send + Sync {
     /// # Errors
     /// `Lost` when the partition has gone to another process.
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>>;
+
+    /// Leases what has stood long enough, from anywhere behind any gate of the partition, whatever the gate is up for: first
+    /// deliveries that expire by themselves at `now` or before, then those that came to stand where they do before
+    /// `held_before`. At most `max`; may be empty; skips what is leased already.
+    ///
+    /// The leases are as those of [`take`](Self::take); what stays behind a gate keeps its order. What has come to stand there
+    /// in this moment may be missed, to be found by a later call.
+    ///
+    /// # Errors
+    /// `Lost` when the partition has gone to another process.
+    async fn take_expired(&self, now: Timestamp, held_before: Timestamp, max: usize) -> StoreResult<Vec<Lease>>;
 
     /// Whether the partition is still this process's, by its own clock, as it has renewed it. Asked right before each request
     /// for what was taken from it: a process that was frozen must not send what another owner has by now.

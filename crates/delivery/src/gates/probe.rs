@@ -69,9 +69,9 @@ async fn probe(
     let works = sent.outcome == OutcomeClass::Success;
     context.metrics.delivery_probes.with_label_values(&[if works { "success" } else { "failure" }]).inc();
     if works {
-        health::close_breaker(context, webhook).await?;
+        health::close_breaker(context, webhook, sent.telling).await?;
     } else {
-        health::probe_failed(context, webhook, sent.retry_after).await?;
+        health::probe_failed(context, webhook, sent.retry_after, sent.telling).await?;
     }
     Ok(Released::NotAll)
 }

@@ -113,8 +113,14 @@ async fn work_off(
             continue;
         }
         if context.queue.gate_depth(webhook).await?.count > 0 {
-            // Leases of an earlier owner, or of this one from before it was frozen: they run out.
-            context.clock.sleep(Duration::from_secs(1)).await;
+            let leases = partition.take(webhook, 1).await?;
+            if leases.is_empty() {
+                // Leases of an earlier owner, or of this one from before it was frozen: they run out.
+                context.clock.sleep(Duration::from_secs(1)).await;
+            } else {
+                // It has come just now.
+                admit(context, leases, room, pacing);
+            }
             continue;
         }
         if !health::lower(context, webhook).await? {

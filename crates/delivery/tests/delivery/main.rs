@@ -4,11 +4,13 @@
 mod breaker;
 mod claims;
 mod doubles;
+mod expiry;
 mod fairness;
 mod gated_receiver;
 mod gates;
 mod leases;
 mod lookup;
+mod operational;
 mod outcomes;
 mod rates;
 mod rig;

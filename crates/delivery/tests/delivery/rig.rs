@@ -93,11 +93,29 @@ impl Rig {
         store: Arc<dyn ConfigStore>,
         config: DeliveryConfig,
     ) {
+        self.start_all(queue, dedup, store, Arc::new(self.engine.clone()), config);
+    }
+
+    /// Starts delivery with this event log, all else being the engine's.
+    pub fn start_telling(&self, log: Arc<dyn fanfare_core::ports::EventLog>, config: DeliveryConfig) {
+        let engine = Arc::new(self.engine.clone());
+        self.start_all(engine.clone(), engine.clone(), engine, log, config);
+    }
+
+    fn start_all(
+        &self,
+        queue: Arc<dyn DeliveryQueue>,
+        dedup: Arc<dyn Dedup>,
+        store: Arc<dyn ConfigStore>,
+        log: Arc<dyn fanfare_core::ports::EventLog>,
+        config: DeliveryConfig,
+    ) {
         let delivery = Delivery {
             queue,
             dedup,
             store,
             journal: Arc::new(self.engine.clone()),
+            log,
             registry: Arc::clone(&self.registry),
             egress: Arc::new(Egress::new(&EgressConfig::default(), self.metrics.clone()).unwrap()),
             chance: Chance::system(),

@@ -6,6 +6,7 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{Delivery, DeliveryHeader, Place};
 use fanfare_core::ids::{DeliveryId, Hop};
 use fanfare_core::ports::StoreResult;
+use serde::Deserialize;
 
 use crate::message::{Draft, described};
 use crate::names::Names;
@@ -53,6 +54,18 @@ pub(super) fn copy(headers: Option<&HeaderMap>) -> Option<(DeliveryId, Hop)> {
 /// Everything but the body.
 pub(super) fn header(doing: &'static str, headers: Option<&HeaderMap>) -> StoreResult<DeliveryHeader> {
     described(doing, headers, DELIVERY)
+}
+
+/// When a delivery expires, by its headers alone. One that cannot be read is quarantine's business when its turn comes.
+pub(super) fn expires_at(headers: Option<&HeaderMap>) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Expiry {
+        expires_at: Option<Timestamp>,
+    }
+    // Most have none, and reading the header would be most of the work that their arrival takes.
+    let text = headers?.get(DELIVERY)?.as_str();
+    let has_one = text.contains("expires_at");
+    has_one.then(|| described::<Expiry>("read when a delivery expires", headers, DELIVERY).ok()?.expires_at).flatten()
 }
 
 /// Where a message says that it was put.

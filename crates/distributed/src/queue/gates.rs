@@ -1,5 +1,6 @@
 //! Gates: what stands behind them is in a stream of its own, a subject for each webhook, in order of arrival.
 
+mod hand_out;
 mod index;
 pub(super) mod owner;
 

@@ -50,7 +50,7 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
             }
         }
         Next::End { end } => {
-            mark_done(engine, held, end).await;
+            mark_done(engine, held, &leased.held, end).await;
             cut(engine, "after step 1")?;
             journal_entry(engine, &entry).await?;
             cut(engine, "after step 2")?;
@@ -123,8 +123,13 @@ async fn publish(engine: &Distributed, moved: &DeliveryHeader, body: Bytes, plac
     engine.shared.store.publish(DOING, draft).await.map(|_| ())
 }
 
-async fn mark_done(engine: &Distributed, held: &DeliveryHeader, end: End) {
-    let keep = engine.shared.config.done_retention.get();
+async fn mark_done(engine: &Distributed, held: &DeliveryHeader, from: &Held, end: End) {
+    let config = &engine.shared.config;
+    let keep = match from {
+        Held::Ready { .. } => config.done_retention.get(),
+        // After a crash before the copy is removed the webhook may be paused, and the copy come up only when it is activated.
+        Held::Gated { .. } => config.done_retention.get().max(config.gated_done_retention.get()),
+    };
     if let Err(error) = engine.complete(held.id, end, keep).await {
         tracing::debug!(error = %report(&error), "an end was not marked; a copy of it would be sent again");
     }

@@ -2,6 +2,8 @@
 //!
 //! One partition holds all gates, since one process has nobody to share them with.
 
+mod expired;
+mod pick;
 mod share;
 
 use fanfare_core::delivery::Delivery;

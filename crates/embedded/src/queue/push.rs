@@ -56,8 +56,8 @@ pub(super) async fn push(engine: &Embedded, pushes: Vec<Push>, entries: Vec<Jour
 /// Inserts what is not known; returns what was inserted.
 fn insert(tx: &mut Tx<'_>, rows: Vec<Row>) -> rusqlite::Result<Vec<Standing>> {
     let mut delivery = tx.connection.prepare_cached(
-        "INSERT INTO deliveries (seq, id, webhook, hop, attempts, place, at, gate) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO deliveries (seq, id, webhook, hop, attempts, place, at, gate, expires) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO NOTHING",
     )?;
     let mut body = tx.connection.prepare_cached("INSERT INTO bodies (seq, header, body) VALUES (?1, ?2, ?3)")?;
     let mut new = Vec::with_capacity(rows.len());
@@ -66,7 +66,8 @@ fn insert(tx: &mut Tx<'_>, rows: Vec<Row>) -> rusqlite::Result<Vec<Standing>> {
         let gate = (place >= FIRST_GATED).then_some(tx.counters.gate + 1);
         let known = &push.delivery.header;
         let (id, webhook) = (delivery_column(&known.id), webhook_column(&known.webhook));
-        if delivery.execute((seq, id, webhook, known.hop.0, known.attempts, place, at, gate))? == 0 {
+        let expires = known.expires_at.map(Timestamp::as_millis);
+        if delivery.execute((seq, id, webhook, known.hop.0, known.attempts, place, at, gate, expires))? == 0 {
             continue;
         }
         body.execute((seq, &header, &push.delivery.body[..]))?;

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use fanfare_core::clock::Clock;
-use fanfare_core::ports::EventLog;
+use fanfare_core::clock::{Clock, Timestamp};
+use fanfare_core::ports::delivery_queue::Push;
 use fanfare_core::ports::event_log::Appended;
-use fanfare_testkit::conformance::fixtures::event;
+use fanfare_core::ports::{DeliveryQueue, EventLog};
+use fanfare_testkit::conformance::fixtures::{delivery, event, events, gated, webhook};
 use rusqlite::Connection;
 
 use super::harness::Place;
@@ -44,7 +46,7 @@ async fn the_file_is_synced_on_every_commit_and_can_shrink() {
     assert_eq!(pragma("synchronous").await.unwrap(), "2");
     assert_eq!(pragma("journal_mode").await.unwrap(), "wal");
     assert_eq!(pragma("auto_vacuum").await.unwrap(), "2");
-    assert_eq!(pragma("user_version").await.unwrap(), "3");
+    assert_eq!(pragma("user_version").await.unwrap(), "4");
 }
 
 fn setting(connection: &Connection, name: &str) -> rusqlite::Result<String> {
@@ -95,7 +97,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     let path = place.path().join("queue.db");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refusal = place.try_open().unwrap_err();
-    assert!(matches!(refusal, OpenError::Newer { found: 99, known: 3, .. }), "{refusal:?}");
+    assert!(matches!(refusal, OpenError::Newer { found: 99, known: 4, .. }), "{refusal:?}");
     let version: i64 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
@@ -130,4 +132,33 @@ fn every_option_has_a_form_in_the_configuration_file() {
     let read: EmbeddedConfig = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(read, EmbeddedConfig::default());
     assert!(written.as_object().unwrap().values().all(|value| !value.is_null()));
+}
+
+#[tokio::test]
+async fn what_an_older_file_holds_expires_too() {
+    let place = Place::new(EmbeddedConfig::default());
+    let engine = place.open();
+    let expires_at = place.clock.now().after(Duration::from_millis(2_345));
+    let pushes = ["expires", "stays", "spoiled"].map(|event| {
+        let mut delivery = delivery(webhook(1), event, place.clock.now());
+        delivery.header.expires_at = (event == "expires").then_some(expires_at);
+        Push { delivery, place: gated(), repeated: false }
+    });
+    engine.push(pushes.into(), Vec::new()).await.unwrap();
+    engine.close().await;
+    let file = Connection::open(place.path().join("queue.db")).unwrap();
+    file.execute_batch(
+        "DROP INDEX deliveries_by_expiry; ALTER TABLE deliveries DROP COLUMN expires; PRAGMA user_version = 3; \
+         UPDATE bodies SET header = x'7b7b' WHERE seq = 3;",
+    )
+    .unwrap();
+    drop(file);
+
+    let engine = place.open();
+    let mut share = engine.own_gates().await.unwrap();
+    let gates = share.next().await.unwrap();
+    let before = expires_at.before(Duration::from_millis(1));
+    assert!(gates.take_expired(before, Timestamp::EPOCH, 9).await.unwrap().is_empty());
+    let expired = gates.take_expired(expires_at, Timestamp::EPOCH, 9).await.unwrap();
+    assert_eq!(events(&expired), ["expires"]);
 }

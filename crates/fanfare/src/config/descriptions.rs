@@ -175,6 +175,16 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
         "How long a webhook may fail without a break before it is paused until it is activated. Default 5d.",
     ),
     (
+        "delivery.hold_max_age",
+        "How long a delivery stands behind its webhook's gate before it ends as expired. Default 30d: as long as \
+         its event is kept, so that one that ends so can be replayed until about then.",
+    ),
+    (
+        "delivery.expiry_interval",
+        "How often the owner of gates looks for deliveries behind them whose time is over. Default 10s: a look costs \
+         next to nothing, and nothing is sent past its expiry however seldom it is.",
+    ),
+    (
         "egress.ca_file",
         "PEM file of certificate authorities to trust besides the system's; empty (the default) for none. For \
          receivers whose certificates a company's own authority signs.",
@@ -502,6 +512,11 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
         "distributed.done_retention",
         "How long a delivery that has ended is remembered, so that a late repetition of it is recognised. Default \
          24h.",
+    ),
+    (
+        "distributed.gated_done_retention",
+        "The same for one that ended behind its webhook's gate, of which a copy that a crash left may come up when \
+         the webhook is activated. Default 30d; at least `delivery.hold_max_age`, whatever is set.",
     ),
     (
         "distributed.live_retention",

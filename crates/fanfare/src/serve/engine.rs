@@ -63,13 +63,16 @@ impl Engine {
         };
         let nats = readiness.condition("NATS");
         let redis = redis_condition(config, roles, readiness);
-        let engine =
-            Distributed::connect(&config.distributed, Arc::clone(clock), metrics.clone()).await.map_err(|error| {
-                match error {
-                    ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
-                    error => Report::because("cannot start on NATS and Redis", &error),
-                }
-            })?;
+        let mut distributed = config.distributed.clone();
+        // What may come up again after so long has to be recognised by then.
+        let held = config.delivery.hold_max_age;
+        distributed.gated_done_retention = distributed.gated_done_retention.max(held);
+        distributed.live_retention = distributed.live_retention.max(held);
+        let connected = Distributed::connect(&distributed, Arc::clone(clock), metrics.clone()).await;
+        let engine = connected.map_err(|error| match error {
+            ConnectError::Config(what) => Report::new(format!("distributed: {what}")),
+            error => Report::because("cannot start on NATS and Redis", &error),
+        })?;
         nats.met();
         Ok(Engine::Distributed { engine, nats, redis, _directory: directory })
     }

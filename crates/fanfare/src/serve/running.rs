@@ -232,6 +232,7 @@ impl Services<'_> {
             dedup: Arc::clone(&self.ports.dedup),
             store: Arc::clone(&self.ports.store),
             journal: Arc::clone(&self.ports.journal),
+            log: Arc::clone(&self.ports.log),
             registry: Arc::clone(&self.registry),
             egress: Arc::new(self.egress.clone()),
             chance: Chance::system(),

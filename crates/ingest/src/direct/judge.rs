@@ -3,6 +3,7 @@
 use fanfare_core::catalogue::Catalogue;
 use fanfare_core::event::{Event, EventType, Reading, binary, json};
 use fanfare_core::ids::{EventId, ProjectId};
+use fanfare_core::operational::{self, is_operational};
 use fanfare_core::ports::intake::{Published, Rejection};
 use fanfare_http::Problem;
 use sha2::{Digest as _, Sha256};
@@ -41,6 +42,9 @@ pub(super) fn event(message: &Published, project: &ProjectId) -> Result<Event, P
         .map_err(|invalid| Problem::invalid(TYPE, format!("the type must be {invalid}")))?;
     if let Some(wrong) = message.malformed {
         return Err(Problem::invalid(HEADERS, wrong));
+    }
+    if is_operational(&event_type) {
+        return Err(Problem::invalid(TYPE, format!("the type {}", operational::RESERVED)));
     }
     let new_id = || message_id(message).unwrap_or_else(|| EventId::generated(id_of(message)));
     let reading = Reading {
@@ -125,6 +129,8 @@ mod tests {
         assert!(read(&message("order.paid", &[], r#"{"type": "order.paid", "data": {}}"#)).is_ok());
         let wrong = read(&message("order.päid", &[], r#"{"data": {}}"#)).unwrap_err();
         assert!(wrong.starts_with("subject (type): the type must be 1 to 16"), "{wrong}");
+        let wrong = read(&message("fanfare.webhook.paused", &[], r#"{"data": {}}"#)).unwrap_err();
+        assert!(wrong.starts_with("subject (type): the type must not begin with fanfare."), "{wrong}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
@@ -85,6 +86,22 @@ impl GatePartition for Owned {
         };
         // Nothing is awaited from the grant to the return.
         let leases = shared.servers.change(take);
+        shared.from_gates.lock().extend(leases.iter().map(|lease| (lease.token, Arc::clone(holding))));
+        Ok(leases)
+    }
+
+    async fn take_expired(&self, now: Timestamp, held_before: Timestamp, max: usize) -> StoreResult<Vec<Lease>> {
+        const DOING: &str = "take what has expired behind gates";
+        let (shared, holding) = (&self.client.0, &self.holding);
+        holding.check(&*shared.clock, DOING)?;
+        shared.weather.before(Call::streams(DOING)).await?;
+        holding.check(&*shared.clock, DOING)?;
+        let over = Over { now, held_before };
+        // What may not be leased is set aside when its turn comes. Nothing is awaited from the grant to the return.
+        let leases = shared.servers.change(|data: &mut Data, at| {
+            let bounds = data.bounds;
+            data.copies.take_expired(holding.partition, &over, max, holding.token, shared.id, &bounds, at)
+        });
         shared.from_gates.lock().extend(leases.iter().map(|lease| (lease.token, Arc::clone(holding))));
         Ok(leases)
     }

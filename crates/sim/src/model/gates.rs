@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::Delivery;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GateDepth, GatePosition, Lease};
@@ -20,6 +21,15 @@ pub(crate) fn partition_of(webhook: WebhookId, bounds: &Bounds) -> u16 {
 /// with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told(BTreeMap<u64, u32>);
+
+/// When a delivery behind a gate is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    /// If it expires by then.
+    pub(crate) now: Timestamp,
+    /// If it has been standing there since before.
+    pub(crate) held_before: Timestamp,
+}
 
 impl Copies {
     fn behind(&self) -> impl Iterator<Item = (u64, &Copy)> {
@@ -95,6 +105,30 @@ impl Copies {
         now: Now,
     ) -> Vec<Lease> {
         let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence, now.monotonic));
+        let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
+        let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
+        let until = now.monotonic.after(bounds.lease);
+        fit.into_iter().filter_map(|at| self.grant(Stream::Gated, at, fence, by, until)).collect()
+    }
+
+    /// Leases, from behind any gate of a partition, what has expired or stood too long.
+    #[allow(clippy::too_many_arguments, reason = "as those of `take`, and what is over")]
+    pub(crate) fn take_expired(
+        &mut self,
+        partition: u16,
+        over: &Over,
+        max: usize,
+        fence: u64,
+        by: u32,
+        bounds: &Bounds,
+        now: Now,
+    ) -> Vec<Lease> {
+        let own = self.behind().filter(|(_, copy)| partition_of(copy.delivery.header.webhook, bounds) == partition);
+        let over = own.filter(|(_, copy)| {
+            let expires_at = copy.delivery.header.expires_at;
+            expires_at.is_some_and(|expiry| expiry <= over.now) || copy.at < over.held_before
+        });
+        let free = over.filter(|(_, copy)| self.is_free(copy, fence, now.monotonic));
         let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
         let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
         let until = now.monotonic.after(bounds.lease);

@@ -92,6 +92,7 @@ impl World {
             dedup: Arc::clone(&ports.dedup),
             store: Arc::clone(&store),
             journal: ports.journal,
+            log: Arc::clone(&ports.log),
             registry: Arc::clone(&registry),
             egress: Arc::new(wire),
             chance: Chance::seeded(self.plan.seed ^ u64::from(process.0)),

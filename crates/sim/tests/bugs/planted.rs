@@ -172,6 +172,10 @@ impl GatePartition for Partition {
         self.inner.take(webhook, max).await
     }
 
+    async fn take_expired(&self, now: Timestamp, held_before: Timestamp, max: usize) -> StoreResult<Vec<Lease>> {
+        self.inner.take_expired(now, held_before, max).await
+    }
+
     fn is_held(&self) -> bool {
         self.inner.is_held()
     }

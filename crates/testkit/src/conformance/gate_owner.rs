@@ -17,13 +17,13 @@ use super::gates::behind;
 use super::{Engine, Harness};
 
 /// An owner with all the partitions there are.
-struct Owner {
-    share: Box<dyn GateShare>,
-    partitions: Vec<Arc<dyn GatePartition>>,
+pub(super) struct Owner {
+    pub(super) share: Box<dyn GateShare>,
+    pub(super) partitions: Vec<Arc<dyn GatePartition>>,
 }
 
 impl Owner {
-    async fn of<H: Harness>(harness: &H, engine: &Engine) -> Self {
+    pub(super) async fn of<H: Harness>(harness: &H, engine: &Engine) -> Self {
         let mut share = engine.queue.own_gates().await.expect("takes part");
         let mut partitions = Vec::new();
         while partitions.len() < harness.gate_partitions() {
@@ -33,7 +33,7 @@ impl Owner {
     }
 
     /// Takes from whichever partition the webhook is in.
-    async fn take(&self, webhook: WebhookId, max: usize) -> Vec<Lease> {
+    pub(super) async fn take(&self, webhook: WebhookId, max: usize) -> Vec<Lease> {
         for partition in &self.partitions {
             let leases = partition.take(webhook, max).await.expect("taken");
             if !leases.is_empty() {

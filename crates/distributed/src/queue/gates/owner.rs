@@ -2,27 +2,25 @@
 //! taken.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use fanfare_core::clock::{Monotonic, Timestamp};
-use fanfare_core::delivery::{Delivery, QuarantineReason};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
-use fanfare_runtime::tasks::report;
-use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::super::leases::{Held, Leased};
-use super::super::{encode, quarantine};
+use super::super::encode;
+use super::hand_out::hand_out;
 use super::index::Index;
 use crate::Distributed;
 use crate::follow::{self, Follow};
 use crate::names::gated_webhook;
 use crate::shares::{self, Holding, Kind};
-use crate::store::Stored;
+use crate::store::timestamp;
 
 const WAITING: &str = "wait for arrivals behind gates";
 const TAKING: &str = "take from behind a gate";
@@ -53,6 +51,7 @@ impl GateShare for Share {
             index: Mutex::default(),
             changed: Notify::new(),
             seen: watch::Sender::new(0),
+            is_whole: AtomicBool::new(false),
         });
         let following = Arc::clone(&gate);
         self.engine.shared.tasks.spawn_work("gate-index", async move { following.follow().await });
@@ -62,12 +61,14 @@ impl GateShare for Share {
 
 /// One owned partition.
 pub(in crate::queue) struct Gate {
-    engine: Distributed,
-    holding: Arc<Holding>,
-    index: Mutex<Index>,
+    pub(super) engine: Distributed,
+    pub(super) holding: Arc<Holding>,
+    pub(super) index: Mutex<Index>,
     changed: Notify,
     /// Everything up to this sequence is in the index.
     seen: watch::Sender<u64>,
+    /// Whether everything that stood here at the takeover is known to be in the index.
+    is_whole: AtomicBool,
 }
 
 impl Gate {
@@ -83,7 +84,10 @@ impl Gate {
         };
         follow::while_held(shared, &self.holding, what, WAITING, |sequence, message| {
             if let Some(webhook) = gated_webhook(&message.subject) {
-                self.index.lock().arrive(webhook, sequence);
+                let since = message.info().ok().and_then(|info| timestamp(WAITING, info.published).ok());
+                // One that the server tells no time of has been standing there since now.
+                let since = since.unwrap_or_else(|| shared.clock.now());
+                self.index.lock().arrive(webhook, sequence, since, encode::expires_at(message.headers.as_ref()));
             }
             self.seen.send_replace(sequence);
             self.changed.notify_waiters();
@@ -182,81 +186,25 @@ impl GatePartition for Owned {
             gate.catch_up(TAKING, &shared.names.gate(webhook)).await?;
         }
         let until = shared.clock.monotonic().after(shared.config.lease.get());
-        let taken = Taken { gate: Arc::clone(gate), copies: gate.index.lock().lease(webhook, max, until) };
-        let read = join_all(taken.copies.iter().map(|(sequence, _)| {
-            let name = shared.names.gated();
-            async move { shared.store.message(TAKING, &name, *sequence).await }
-        }));
-        let read = read.await;
-        gate.holding.check(&*shared.clock, TAKING)?;
-        let read = read.into_iter().collect::<StoreResult<Vec<_>>>()?;
-        let (good, bad) = taken.sort(read);
-        for (copy, reason) in bad {
-            // It is removed only once it is in quarantine; else all of it is given back, and taken again.
-            quarantine::put(&gate.engine, &copy, reason).await?;
-            gate.remove(TAKING, copy.sequence).await?;
-        }
-        gate.holding.check(&*shared.clock, TAKING)?;
-        Ok(taken.grant(good, until))
-    }
-}
-
-/// A copy that may be handed out: its sequence, how often it was leased before, since when it stands there, the delivery.
-type Good = (u64, u32, Timestamp, Delivery);
-
-/// Copies that have been leased in the index and not been handed out yet: given back if they never are.
-struct Taken {
-    gate: Arc<Gate>,
-    copies: Vec<(u64, u32)>,
-}
-
-impl Taken {
-    /// What may be handed out, and what is to go into quarantine.
-    fn sort(&self, read: Vec<Option<Stored>>) -> (Vec<Good>, Vec<(Stored, QuarantineReason)>) {
-        let most = self.gate.engine.shared.config.quarantine_after;
-        let (mut good, mut bad) = (Vec::with_capacity(read.len()), Vec::new());
-        for ((sequence, redeliveries), stored) in self.copies.iter().zip(read) {
-            if *redeliveries > 0 {
-                self.gate.engine.shared.metrics.nats_redeliveries.with_label_values(&["gated"]).inc();
-            }
-            let Some(stored) = stored else {
-                // Discarded by somebody since.
-                self.gate.index.lock().leave(*sequence);
-                continue;
-            };
-            if *redeliveries >= most {
-                bad.push((stored, QuarantineReason::LeasedTooOften));
-                continue;
-            }
-            match encode::delivery(TAKING, Some(&stored.headers), stored.payload.clone()) {
-                Ok(delivery) => good.push((*sequence, *redeliveries, stored.at, delivery)),
-                Err(error) => {
-                    tracing::error!(subject = stored.subject, error = %report(&error), "a delivery behind a gate cannot be read");
-                    bad.push((stored, QuarantineReason::Unreadable));
-                }
-            }
-        }
-        (good, bad)
+        let copies = gate.index.lock().lease(webhook, max, until);
+        hand_out(gate, TAKING, copies, until).await
     }
 
-    /// Nothing is awaited here: what is granted is handed out.
-    fn grant(mut self, found: Vec<Good>, until: Monotonic) -> Vec<Lease> {
-        let now = self.gate.engine.shared.clock.monotonic();
-        self.copies.clear();
-        let mut leases = self.gate.engine.shared.queue.leases.lock();
-        let grant = |(sequence, redeliveries, ready_at, delivery): Good| {
-            let held = Held::Gated { gate: Arc::clone(&self.gate), sequence };
-            let leased = Leased { until, held };
-            Lease { token: leases.grant(leased, now), delivery, until, ready_at, redeliveries }
+    async fn take_expired(&self, now: Timestamp, held_before: Timestamp, max: usize) -> StoreResult<Vec<Lease>> {
+        const DOING: &str = "take what has expired behind gates";
+        let (gate, shared) = (&self.0, &self.0.engine.shared);
+        gate.holding.check(&*shared.clock, DOING)?;
+        if !gate.is_whole.load(Ordering::Relaxed) {
+            // An owner that has just taken over would find little of what stands there, and come again only later.
+            gate.catch_up(DOING, &shared.names.gate_partition(gate.holding.partition)).await?;
+            gate.is_whole.store(true, Ordering::Relaxed);
+        }
+        let until = shared.clock.monotonic().after(shared.config.lease.get());
+        let copies = {
+            let mut index = gate.index.lock();
+            index.expire(shared.clock.monotonic());
+            index.lease_expired(now, held_before, max, until)
         };
-        found.into_iter().map(grant).collect()
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        for (sequence, _) in &self.copies {
-            self.gate.give_back(*sequence);
-        }
+        hand_out(gate, DOING, copies, until).await
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use fanfare_core::delivery::QuarantineReason;
+use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
-use fanfare_runtime::tasks::report;
-use rusqlite::OptionalExtension;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::quarantine::{self, Aside, Gone};
-use crate::codec::{Standing, standing, standing_columns, webhook_column};
+use super::super::quarantine::Gone;
+use super::expired;
+use super::pick::Picked;
+use crate::codec::{Standing, webhook_column};
 use crate::error::closed;
 use crate::writer::{Failed, Tx};
 use crate::{Embedded, Shared};
@@ -143,61 +143,62 @@ impl GatePartition for Gates {
                     }
                     head(tx, &before, webhook, max)
                 },
-                move |(rows, gone): (Vec<Standing>, Gone)| {
-                    gone.take_effect(&after);
-                    let until = after.clock.monotonic().after(after.config.lease.get());
-                    after.queue.change(|state| rows.into_iter().map(|row| state.grant(row, until)).collect())
+                move |picked| grant(&after, picked),
+            )
+            .await
+    }
+
+    async fn take_expired(&self, now: Timestamp, held_before: Timestamp, max: usize) -> StoreResult<Vec<Lease>> {
+        const DOING: &str = "take what has expired behind gates";
+        self.is_owned(DOING)?;
+        let (before, after) = (Arc::clone(&self.engine.shared), Arc::clone(&self.engine.shared));
+        let lost = Arc::clone(&self.lost);
+        // By a reader first: most of the time there is nothing, and the writer need not know that anybody asked.
+        let shared = Arc::clone(&self.engine.shared);
+        let monotonic = shared.clock.monotonic();
+        shared.queue.change(|state| state.expire(monotonic));
+        let found = self.engine.readers.read(DOING, move |file| expired::find(file, &shared, now, held_before, max));
+        let found = found.await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.engine
+            .writer
+            .write(
+                DOING,
+                0,
+                move |tx| {
+                    if lost.load(Ordering::SeqCst) {
+                        return Err(StoreError::lost(DOING).into());
+                    }
+                    expired::pick(tx, &before, &found, now, held_before, max)
                 },
+                move |picked| grant(&after, picked),
             )
             .await
     }
 }
 
+/// After the commit: leases what was picked.
+fn grant(shared: &Shared, (rows, gone): (Vec<Standing>, Gone)) -> Vec<Lease> {
+    gone.take_effect(shared);
+    let until = shared.clock.monotonic().after(shared.config.lease.get());
+    shared.queue.change(|state| rows.into_iter().map(|row| state.grant(row, until)).collect())
+}
+
 /// The first rows behind the gate that are not leased; those that may not be leased go into quarantine. An operation of the
 /// writer, although it seldom writes: between reading a row and leasing it nobody can have settled it.
 fn head(tx: &mut Tx<'_>, shared: &Shared, webhook: WebhookId, max: usize) -> Result<(Vec<Standing>, Gone), Failed> {
-    let now = shared.clock.monotonic();
-    shared.queue.change(|state| state.expire(now));
+    let mut picked = Picked::new(TAKING, shared, max);
     let mut order = tx
         .connection
         .prepare_cached("SELECT seq, id FROM deliveries WHERE webhook = ?1 AND gate IS NOT NULL ORDER BY gate")?;
-    let mut whole = tx.connection.prepare_cached(concat!(
-        "SELECT ",
-        standing_columns!(),
-        " FROM deliveries d JOIN bodies b ON b.seq = d.seq WHERE d.seq = ?1"
-    ))?;
     let mut rows = order.query([webhook_column(&webhook)])?;
-    let (mut found, mut asides) = (Vec::new(), Vec::new());
-    let mut bytes = 0;
-    while found.len() < max && bytes < shared.config.window_bytes {
+    while picked.has_room() {
         let Some(row) = rows.next()? else { break };
-        let seq: i64 = row.get(0)?;
-        let id = row.get(1).ok().map(DeliveryId::from_bytes);
-        let (is_leased, is_spoiled) = {
-            let state = shared.queue.state.lock();
-            id.map_or((false, false), |id| (state.leases.of(id).is_some(), state.is_spoiled(id)))
-        };
-        if is_leased {
-            continue;
-        }
-        if is_spoiled {
-            asides.push(Aside { seq, reason: QuarantineReason::LeasedTooOften });
-            continue;
-        }
-        match whole.query_row([seq], |row| Ok(standing(TAKING, row))).optional()? {
-            Some(Ok(row)) => {
-                bytes += row.delivery.body.len();
-                found.push(row);
-            }
-            unreadable => {
-                let error = unreadable.and_then(Result::err).map(|error| report(&error));
-                tracing::error!(row = seq, error, "a delivery behind a gate cannot be read");
-                asides.push(Aside { seq, reason: QuarantineReason::Unreadable });
-            }
-        }
+        picked.look_at(tx.connection, row.get(0)?, row.get(1).ok().map(DeliveryId::from_bytes))?;
     }
     drop(rows);
-    drop((order, whole));
-    let gone = quarantine::put(tx, shared, &asides)?;
-    Ok((found, gone))
+    drop(order);
+    picked.settle_asides(tx)
 }
