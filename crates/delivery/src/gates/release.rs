@@ -119,7 +119,7 @@ async fn work_off(
                 context.clock.sleep(Duration::from_secs(1)).await;
             } else {
                 // It has come just now.
-                admit(context, leases, room, pacing);
+                admit(context, partition, leases, room, pacing);
             }
             continue;
         }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::sharing::{Holding, Member};
 use super::{Call, Client};
-use crate::model::{Data, Kind, Told, Topic, partition_of};
+use crate::model::{Data, Kind, Over, Told, Topic, partition_of};
 
 const WAITING: &str = "wait for arrivals behind gates";
 const TAKING: &str = "take from behind a gate";
