@@ -71,6 +71,27 @@ async fn no_bytes_of_a_producer_stop_the_intake_and_each_message_is_rejected_who
         with_raw_headers += usize::from(about["raw_headers"].is_string());
     }
     assert_eq!(with_raw_headers, 5 * ROUNDS);
+    // The project sees its own, the newest first, in pages.
+    let mut shown: Vec<Value> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let (status, page) = members[0].call("GET", &format!("/v1/rejections?limit=7{after}"), None).await;
+        assert_eq!(status, 200, "{page}");
+        shown.extend(page["data"].as_array().unwrap().iter().cloned());
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    // Two of the eleven name no project that could exist.
+    assert_eq!(shown.len(), 9 * ROUNDS);
+    // Those with a wildcard are rejected by another line than the project's.
+    let line = shown.iter().filter(|rejection| rejection["subject"] != "fanfare.events.default.>");
+    assert!(line.is_sorted_by(|one, two| one["published_at"].as_str() >= two["published_at"].as_str()));
+    assert!(shown.iter().all(|rejection| rejection["body"] == "{\"data\":{}}" && rejection["reason"].is_string()));
+    let raw = shown.iter().filter(|rejection| rejection["headers_base64"].is_string()).count();
+    assert_eq!(raw, 5 * ROUNDS);
+    assert!(shown.iter().any(|rejection| rejection["headers_base64"] == "Wg==" && rejection["field"] == "headers"));
     // Nothing of it is left to be looked at again.
     while stream.get_stream("FANFARE_INTAKE").await.unwrap().cached_info().state.messages > 0 {
         ticks.tick().await;

@@ -142,7 +142,7 @@ async fn a_project_whose_line_is_too_long_is_429_until_it_is_shorter(engine: Eng
         accepted += 500;
         assert!(accepted <= 20_000, "nothing is refused");
     };
-    assert_eq!(refused["code"], "too-many-requests", "{refused}");
+    assert_eq!(refused["type"], "urn:fanfare:problem:too-many-requests", "{refused}");
     assert!(refused["detail"].as_str().unwrap().contains("500 or more events of this project"), "{refused}");
     let counted = fanfare.metric("fanfare_ingest_events_total{result=\"accepted\"}").await;
     assert!((counted - f64::from(accepted)).abs() < 0.5, "nothing of what was refused was accepted");

@@ -18,6 +18,7 @@ mod openapi;
 mod operational;
 mod paging;
 mod projects;
+mod rejections;
 mod retry;
 mod routes;
 mod stored;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 use fanfare_core::api_key::AdminKey;
 use fanfare_core::clock::Clock;
-use fanfare_core::ports::{ConfigStore, DeliveryQueue, EventLog, Journal};
+use fanfare_core::ports::{ConfigStore, DeliveryQueue, EventLog, Journal, Rejections};
 use fanfare_core::seal::SealingKey;
 use fanfare_egress::Egress;
 use fanfare_history::History;
@@ -53,6 +54,8 @@ pub struct Console {
     pub log: Arc<dyn EventLog>,
     /// For what it does itself.
     pub journal: Arc<dyn Journal>,
+    /// For what was published and could not become an event.
+    pub rejections: Arc<dyn Rejections>,
     /// The read model.
     pub history: History,
     /// For test deliveries.

@@ -133,6 +133,22 @@ impl Cursor for AfterEvent {
     }
 }
 
+/// A place among a project's rejections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AfterRejection(pub(crate) u64);
+
+impl Cursor for AfterRejection {
+    const KIND: u8 = b'r';
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}
+
 /// A place among a project's API keys: after this one, in order of their id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AfterApiKey(pub(crate) ApiKeyId);

@@ -9,7 +9,7 @@ use http::Method;
 use crate::api::Api;
 use crate::kapso::{deliveries as kapso_deliveries, webhooks as kapso};
 use crate::webhooks::{activate, create, delete, health, read, rotate, secret, test, update};
-use crate::{api_keys, deliveries, event_types, events, filters, projects, retry};
+use crate::{api_keys, deliveries, event_types, events, filters, projects, rejections, retry};
 
 const READ: Access = Access::Key(Scope::Read);
 const MANAGE: Access = Access::Key(Scope::Manage);
@@ -51,6 +51,7 @@ pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
         Route::new(get.clone(), "/v1/events", READ, events::list::list).taking(events::list::KNOWN),
         Route::new(get.clone(), "/v1/events/{id}", READ, events::one),
         Route::new(del.clone(), "/v1/events/{id}", MANAGE, events::delete::delete),
+        Route::new(get.clone(), "/v1/rejections", READ, rejections::list).taking(PAGE),
         Route::new(get.clone(), "/v1/deliveries", READ, deliveries::list).taking(deliveries::filter::KNOWN),
         Route::new(get.clone(), "/v1/deliveries/{id}", READ, deliveries::one),
         Route::new(post.clone(), "/v1/deliveries/{id}/retry", MANAGE, retry::retry),

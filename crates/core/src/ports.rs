@@ -11,6 +11,7 @@ pub mod delivery_queue;
 pub mod event_log;
 pub mod intake;
 pub mod journal;
+pub mod rejections;
 
 use std::error::Error;
 use std::fmt;
@@ -21,6 +22,7 @@ pub use delivery_queue::DeliveryQueue;
 pub use event_log::EventLog;
 pub use intake::Intake;
 pub use journal::Journal;
+pub use rejections::Rejections;
 
 /// The kinds of failure of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,6 +49,9 @@ pub struct DistributedConfig {
     /// How many bytes of rejected messages are kept for operators to see; the oldest go first. Default 268435456 (256 MiB); 0
     /// for no bound.
     pub rejected_max_bytes: u64,
+    /// How many of them are kept for each project, 1 or more; its oldest go first. Default 1000: one project alone does not take
+    /// all of the room.
+    pub rejected_max_messages_per_project: i64,
     /// How long rejected messages are kept. Default 7d.
     pub rejected_retention: Span,
     /// How long a lease on a delivery lasts unless it is renewed. Default 10s: three renewals of 3 s fit in.
@@ -105,6 +108,7 @@ impl Default for DistributedConfig {
             intake_max_bytes: 512 * 1024 * 1024,
             intake_max_messages_per_type: 100_000,
             rejected_max_bytes: 256 * 1024 * 1024,
+            rejected_max_messages_per_project: 1000,
             rejected_retention: Span::from_secs(7 * 24 * 60 * 60),
             lease: Span::from_secs(10),
             overdue_after: Span::from_secs(60),

@@ -1,5 +1,7 @@
 //! What could not become, or could not be read as, an event: kept whole in a stream of its own, with what is wrong with it.
 
+mod list;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;

@@ -104,6 +104,7 @@ fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
         ..base(names.intake(), vec![names.published()])
     };
     let rejected = Config {
+        max_messages_per_subject: config.rejected_max_messages_per_project,
         max_age: config.rejected_retention.get(),
         max_bytes: bound(config.rejected_max_bytes),
         ..base(names.rejected(), vec![names.all_rejected()])

@@ -18,6 +18,7 @@ mod maintenance;
 mod page;
 mod queue;
 mod readers;
+mod rejections;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ const OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/w
 const ONE_OF_NUMBER: &str = "/platform/v1/whatsapp/phone_numbers/{phone_number_id}/webhooks/{id}";
 
 /// Every route, those that delete last: they are called, too.
-const ROUTES: [(&str, &str, Access, Of); 45] = [
+const ROUTES: [(&str, &str, Access, Of); 46] = [
     ("POST", "/v1/events", PUBLISH, Of::None),
     ("GET", "/v1/webhooks", READ, Of::None),
     ("POST", "/v1/webhooks", MANAGE, Of::None),
@@ -61,6 +61,7 @@ const ROUTES: [(&str, &str, Access, Of); 45] = [
     ("PATCH", "/v1/event-types/{type}", MANAGE, Of::EventType),
     ("GET", "/v1/events", READ, Of::None),
     ("GET", "/v1/events/{id}", READ, Of::Event),
+    ("GET", "/v1/rejections", READ, Of::None),
     ("GET", "/v1/deliveries", READ, Of::None),
     ("GET", "/v1/deliveries/{id}", READ, Of::Delivery),
     ("POST", "/v1/deliveries/{id}/retry", MANAGE, Of::Delivery),

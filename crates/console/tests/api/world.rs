@@ -125,6 +125,7 @@ impl World {
             registry,
             queue: Arc::new(engine.clone()),
             log: Arc::new(engine.clone()),
+            rejections: Arc::new(engine.clone()),
             journal: Arc::clone(&journal) as Arc<dyn fanfare_core::ports::Journal>,
             history,
             egress: Egress::new(&EgressConfig::default(), metrics.clone()).unwrap(),

@@ -467,6 +467,11 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
         "How many bytes of rejected messages are kept for operators to see; the oldest go first. Default 268435456 \
          (256 MiB); 0 for no bound.",
     ),
+    (
+        "distributed.rejected_max_messages_per_project",
+        "How many of them are kept for each project, 1 or more; its oldest go first. Default 1000: one project alone \
+         does not take all of the room.",
+    ),
     ("distributed.rejected_retention", "How long rejected messages are kept. Default 7d."),
     (
         "distributed.lease",

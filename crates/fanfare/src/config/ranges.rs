@@ -117,6 +117,7 @@ const RANGES: &[(&str, Allowed)] = &[
     ("distributed.intake_max_bytes", whole(0, 1024 * GIB)),
     ("distributed.intake_max_messages_per_type", whole(1, 1_000_000_000)),
     ("distributed.rejected_max_bytes", whole(0, 1024 * GIB)),
+    ("distributed.rejected_max_messages_per_project", whole(1, 1_000_000_000)),
     ("distributed.rejected_retention", lasting(MINUTE, YEARS)),
     ("distributed.lease", lasting(SECOND, 10 * MINUTE)),
     ("distributed.overdue_after", lasting(SECOND, HOUR)),

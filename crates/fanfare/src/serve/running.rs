@@ -258,6 +258,7 @@ impl Services<'_> {
             queue: Arc::clone(&self.ports.queue),
             log: Arc::clone(&self.ports.log),
             journal: Arc::clone(&self.ports.journal),
+            rejections: Arc::clone(&self.ports.rejections),
             history,
             egress: self.egress.clone(),
             key,
