@@ -5,6 +5,7 @@
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryStatus, QuarantineReason};
+use fanfare_core::health::GateReason;
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -56,9 +57,8 @@ const STATUSES: [DeliveryStatus; 8] = [
     DeliveryStatus::Quarantined,
 ];
 
-/// The reasons why a delivery waits.
-const WAITING_REASONS: [&str; 7] =
-    ["retry", "retry_after", "congested", "paused", "releasing", "leased_too_often", "unreadable"];
+/// The reasons why a delivery waits for a time; beside them it waits behind a gate or in quarantine.
+const DUE_REASONS: [&str; 3] = ["retry", "retry_after", "congested"];
 
 pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
     let code: i64 = row.get(column)?;
@@ -67,7 +67,9 @@ pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryS
 
 pub(crate) fn waiting_reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<&'static str>> {
     let Some(name) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let known = WAITING_REASONS.into_iter().find(|reason| *reason == name);
+    let gates = GateReason::ALL.into_iter().map(GateReason::as_str);
+    let quarantines = QuarantineReason::ALL.into_iter().map(QuarantineReason::as_str);
+    let known = DUE_REASONS.into_iter().chain(gates).chain(quarantines).find(|reason| *reason == name);
     known.map(Some).ok_or_else(|| unreadable(column, Type::Text))
 }
 

@@ -67,11 +67,13 @@ fn life(moves: &[u8], end: Option<End>) -> Vec<JournalEntry> {
             0 => settled(&delivery, hop, tried(attempts), due(DueReason::Retry), when),
             1 => settled(&delivery, hop, tried(attempts), due(DueReason::RetryAfter), when),
             2 => settled(&delivery, hop, None, due(DueReason::Congested), when),
-            3 => settled(&delivery, hop, None, gated(GateReason::Paused), when),
-            4 => settled(&delivery, hop, None, gated(GateReason::Releasing), when),
-            5 => settled(&delivery, hop, None, Next::Move(Place::Ready), when),
-            6 => quarantined(&delivery, hop + 1, QuarantineReason::LeasedTooOften, when),
-            _ => brought_forward(&delivery, hop + 1, when),
+            3 => settled(&delivery, hop, None, Next::Move(Place::Ready), when),
+            4 => quarantined(&delivery, hop + 1, QuarantineReason::LeasedTooOften, when),
+            5 => brought_forward(&delivery, hop + 1, when),
+            gate => {
+                let reason = GateReason::ALL[usize::from(*gate) % GateReason::ALL.len()];
+                settled(&delivery, hop, None, gated(reason), when)
+            }
         });
         hop += 1;
     }
@@ -91,7 +93,7 @@ fn any_end() -> impl Strategy<Value = Option<End>> {
 
 /// A life, and the same with some entries repeated and all of them shuffled, in batches of some sizes.
 fn retold() -> impl Strategy<Value = (Vec<JournalEntry>, Vec<JournalEntry>, Vec<usize>)> {
-    (prop::collection::vec(0_u8..8, 0..6), any_end()).prop_flat_map(|(moves, end)| {
+    (prop::collection::vec(0_u8..11, 0..6), any_end()).prop_flat_map(|(moves, end)| {
         let entries = life(&moves, end);
         let repeats = prop::collection::vec(prop::sample::select(entries.clone()), 0..4);
         let shuffled = repeats.prop_flat_map({
