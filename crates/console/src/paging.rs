@@ -41,6 +41,18 @@ pub(crate) fn after<C: Cursor>(query: &mut Query) -> Option<C> {
     query.one("after", |text| C::decode(text).ok_or_else(|| "is not a cursor that this list gave as `next`".to_owned()))
 }
 
+/// Reads a truth value from a query, in the forms that clients write.
+///
+/// # Errors
+/// What is allowed.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("must be true or false".to_owned()),
+    }
+}
+
 /// Reads a time from a query.
 ///
 /// # Errors

@@ -43,7 +43,7 @@ pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
         Route::new(get.clone(), "/v1/webhooks/{id}/secret", MANAGE, secret::secret),
         Route::new(post.clone(), "/v1/webhooks/{id}/rotate-secret", MANAGE, rotate::rotate),
         Route::new(post.clone(), "/v1/filters/preview", READ, filters::preview),
-        Route::new(get.clone(), "/v1/event-types", READ, event_types::read::list).taking(PAGE),
+        Route::new(get.clone(), "/v1/event-types", READ, event_types::read::list).taking(event_types::read::KNOWN),
         Route::new(post.clone(), "/v1/event-types", MANAGE, event_types::create::create),
         Route::new(get.clone(), "/v1/event-types/{type}", READ, event_types::read::one),
         Route::new(patch.clone(), "/v1/event-types/{type}", MANAGE, event_types::update::patch),

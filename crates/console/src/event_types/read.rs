@@ -35,7 +35,10 @@ pub(crate) async fn one(
     Ok(Json(EventTypeView::Own(Box::new(OwnTypeView::new(&served.own)))))
 }
 
-/// All types: the catalogue's in its order, then the project's own in order of their names.
+/// The parameters' names.
+pub(crate) const KNOWN: &[&str] = &["own", "limit", "after"];
+
+/// All types: the catalogue's in its order, then the project's own in order of their names; with `own` the one or the other alone.
 ///
 /// # Errors
 /// 400 with every wrong parameter, 401, 403, 503.
@@ -45,7 +48,8 @@ pub(crate) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page<EventTypeView>>, Problem> {
     let caller = api.caller(&headers, Scope::Read).await?;
-    let mut query = Query::read(query.as_deref(), &["limit", "after"]);
+    let mut query = Query::read(query.as_deref(), KNOWN);
+    let own = query.one("own", paging::truth);
     let limit = paging::limit(&mut query);
     let after = paging::after(&mut query).map(|AfterEventType(after)| after);
     query.refuse()?;
@@ -55,14 +59,17 @@ pub(crate) async fn list(
     let place = after.as_ref().and_then(|after| entries.iter().position(|entry| entry.event_type == *after));
     // After one of its own the catalogue is behind; before any, or after one of the catalogue's, some of it may be ahead.
     let (from, after_own) = match (&after, place) {
+        (None, _) if own == Some(true) => (entries.len(), None),
         (None, _) => (0, None),
+        (Some(_), Some(_)) if own == Some(true) => (entries.len(), None),
         (Some(_), Some(place)) => (place + 1, None),
         (Some(own), None) => (entries.len(), Some(own)),
     };
     // One more than is shown tells whether there is a next page.
     let most = limit + 1;
     let mut found: Vec<_> = entries.iter().skip(from).take(most).map(|entry| (&entry.event_type, entry)).collect();
-    let own = api.console.registry.event_types_of(caller.project(), after_own, most - found.len());
+    let most_own = if own == Some(false) { 0 } else { most - found.len() };
+    let own = api.console.registry.event_types_of(caller.project(), after_own, most_own);
     let more = found.len() + own.len() > limit;
     found.truncate(limit);
     let own = &own[..own.len().min(limit - found.len())];

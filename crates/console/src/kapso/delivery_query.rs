@@ -10,10 +10,9 @@ use fanfare_history::{DeliveryFilter, MAX_COUNTED, WindowStart};
 use fanfare_http::Problem;
 use url::form_urlencoded;
 
-use super::list::truth;
 use super::pages::{self, MAX_PER_PAGE, PageNumber};
 use crate::input::Query;
-use crate::paging::{AfterDelivery, Cursor as _};
+use crate::paging::{self, AfterDelivery, Cursor as _};
 
 /// The parameters' names.
 pub(crate) const KNOWN: &[&str] =
@@ -96,7 +95,7 @@ pub(super) fn read(text: Option<&str>, now: Timestamp) -> Result<Asked, Problem>
     let per_page = limit.unwrap_or(page.per_page);
     let page = PageNumber { per_page, ..page };
     let status = query.one("status", status);
-    let errors_only = query.one("errors_only", truth).unwrap_or(false);
+    let errors_only = query.one("errors_only", paging::truth).unwrap_or(false);
     let since = query.one("period", period).unwrap_or(DAY);
     let filter = DeliveryFilter {
         webhook: query.one("webhook_id", |text| text.parse().map_err(|_| "must be a webhook's id: a UUID".to_owned())),

@@ -14,6 +14,7 @@ use super::pages::{Meta, PageNumber};
 use super::view::{KapsoWebhook, is_active};
 use crate::api::Api;
 use crate::input::Query;
+use crate::paging;
 
 /// The parameters' names.
 pub(crate) const KNOWN: &[&str] =
@@ -53,7 +54,7 @@ pub(super) async fn page(
         number,
         url_contains: query.one("url_contains", |text| Ok(text.to_lowercase())),
         kind: query.one("kind", kind),
-        active: query.one("active", truth),
+        active: query.one("active", paging::truth),
         created_after: query.one("created_after", time),
         created_before: query.one("created_before", time),
     };
@@ -86,18 +87,6 @@ impl Filter<'_> {
 fn kind(text: &str) -> Result<WebhookKind, String> {
     let kinds = [WebhookKind::Kapso, WebhookKind::Meta];
     kinds.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| "must be `kapso` or `meta`".to_owned())
-}
-
-/// A truth value, as clients write them in a query.
-///
-/// # Errors
-/// In words.
-pub(super) fn truth(text: &str) -> Result<bool, String> {
-    match text {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
-        _ => Err("must be true or false".to_owned()),
-    }
 }
 
 /// A time, or a day, which stands for its beginning in UTC.

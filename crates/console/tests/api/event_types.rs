@@ -70,6 +70,17 @@ async fn pages_have_every_type_once() {
         }
         assert_eq!((names.len(), &names[31..]), (34, &["a.one", "b.two", "c.three"].map(str::to_owned)[..]));
     }
+    for (own, count, first) in [("true", 3, "a.one"), ("false", 26, "whatsapp.message.received")] {
+        let (mut names, mut path) = (Vec::new(), format!("/v1/event-types?limit=2&own={own}"));
+        loop {
+            let page = world.get(&path).await.body;
+            names.extend(page["data"].as_array().unwrap().iter().map(|entry| entry["type"].clone()));
+            let Some(next) = page["next"].as_str() else { break };
+            path = format!("/v1/event-types?limit=2&own={own}&after={next}");
+        }
+        assert_eq!((names.len(), &names[0]), (count, &json!(first)));
+    }
+    assert_eq!(world.get("/v1/event-types?own=maybe").await.fields(), ["own"]);
 }
 
 #[tokio::test]
