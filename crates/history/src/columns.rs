@@ -4,7 +4,8 @@
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryStatus, QuarantineReason};
+use fanfare_core::delivery::{DeliveryStatus, DueReason, QuarantineReason};
+use fanfare_core::health::GateReason;
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use rusqlite::Row;
 use rusqlite::types::Type;
@@ -56,9 +57,12 @@ const STATUSES: [DeliveryStatus; 8] = [
     DeliveryStatus::Quarantined,
 ];
 
-/// The reasons why a delivery waits.
-const WAITING_REASONS: [&str; 7] =
-    ["retry", "retry_after", "congested", "paused", "releasing", "leased_too_often", "unreadable"];
+/// The names of the reasons why a delivery waits: until it is due, behind a gate, or in quarantine.
+fn waiting_reasons() -> impl Iterator<Item = &'static str> {
+    let due = DueReason::ALL.into_iter().map(DueReason::as_str);
+    let gated = GateReason::ALL.into_iter().map(GateReason::as_str);
+    due.chain(gated).chain(QuarantineReason::ALL.into_iter().map(QuarantineReason::as_str))
+}
 
 pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
     let code: i64 = row.get(column)?;
@@ -67,7 +71,7 @@ pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryS
 
 pub(crate) fn waiting_reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<&'static str>> {
     let Some(name) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let known = WAITING_REASONS.into_iter().find(|reason| *reason == name);
+    let known = waiting_reasons().find(|reason| *reason == name);
     known.map(Some).ok_or_else(|| unreadable(column, Type::Text))
 }
 
