@@ -90,6 +90,20 @@ pub enum DueReason {
     Congested,
 }
 
+impl DueReason {
+    /// All of them.
+    pub const ALL: [DueReason; 3] = [DueReason::Retry, DueReason::RetryAfter, DueReason::Congested];
+
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DueReason::Retry => "retry",
+            DueReason::RetryAfter => "retry_after",
+            DueReason::Congested => "congested",
+        }
+    }
+}
+
 /// How a delivery ended. All of these are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

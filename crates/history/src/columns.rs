@@ -4,7 +4,7 @@
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryStatus, QuarantineReason};
+use fanfare_core::delivery::{DeliveryStatus, DueReason, QuarantineReason};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use rusqlite::Row;
@@ -57,8 +57,12 @@ const STATUSES: [DeliveryStatus; 8] = [
     DeliveryStatus::Quarantined,
 ];
 
-/// The reasons why a delivery waits for a time; beside them it waits behind a gate or in quarantine.
-const DUE_REASONS: [&str; 3] = ["retry", "retry_after", "congested"];
+/// The names of the reasons why a delivery waits: until it is due, behind a gate, or in quarantine.
+fn waiting_reasons() -> impl Iterator<Item = &'static str> {
+    let due = DueReason::ALL.into_iter().map(DueReason::as_str);
+    let gated = GateReason::ALL.into_iter().map(GateReason::as_str);
+    due.chain(gated).chain(QuarantineReason::ALL.into_iter().map(QuarantineReason::as_str))
+}
 
 pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
     let code: i64 = row.get(column)?;
@@ -67,9 +71,7 @@ pub(crate) fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryS
 
 pub(crate) fn waiting_reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<&'static str>> {
     let Some(name) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let gates = GateReason::ALL.into_iter().map(GateReason::as_str);
-    let quarantines = QuarantineReason::ALL.into_iter().map(QuarantineReason::as_str);
-    let known = DUE_REASONS.into_iter().chain(gates).chain(quarantines).find(|reason| *reason == name);
+    let known = waiting_reasons().find(|reason| *reason == name);
     known.map(Some).ok_or_else(|| unreadable(column, Type::Text))
 }
 

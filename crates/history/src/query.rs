@@ -32,7 +32,7 @@ pub struct DeliveryRow {
     pub run: Run,
     /// Where it stands or how it ended.
     pub status: DeliveryStatus,
-    /// Why it waits, if it does: `retry`, `retry_after`, `congested`, `paused`, `releasing`.
+    /// Why it waits, if it does: `retry`, `retry_after`, `congested`, the reason of its webhook's gate, or that of its quarantine.
     pub waiting_reason: Option<String>,
     /// When its event was accepted, or the retry or replay that it belongs to was asked for.
     pub created_at: Timestamp,

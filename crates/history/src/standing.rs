@@ -6,7 +6,7 @@
 
 use fanfare_core::attempt::{Attempt, OutcomeClass};
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Place, QuarantineReason};
+use fanfare_core::delivery::{DeliveryStatus, End, Place, QuarantineReason};
 use fanfare_core::ids::Hop;
 
 use crate::columns::status_code;
@@ -134,9 +134,7 @@ fn finality(status: DeliveryStatus) -> u8 {
 fn waiting(place: Place) -> (Option<&'static str>, Option<Timestamp>) {
     match place {
         Place::Ready => (None, None),
-        Place::Due { at, reason: DueReason::Retry } => (Some("retry"), Some(at)),
-        Place::Due { at, reason: DueReason::RetryAfter } => (Some("retry_after"), Some(at)),
-        Place::Due { at, reason: DueReason::Congested } => (Some("congested"), Some(at)),
+        Place::Due { at, reason } => (Some(reason.as_str()), Some(at)),
         Place::Gated { reason } => (Some(reason.as_str()), None),
     }
 }

@@ -43,8 +43,11 @@ fn shown(connection: &mut Connection) -> (DeliveryRow, Vec<u32>, Option<(u64, u6
     (row, numbers, event.map(|event| (event.deliveries_total, event.data_bytes)))
 }
 
+/// How many kinds of moves there are beside those behind a gate, of which there is one for each reason.
+const KINDS: usize = 6;
+
 /// The life of one delivery, as a worker and the API write it: fan-out, then `moves`, then perhaps an end.
-fn life(moves: &[u8], end: Option<End>) -> Vec<JournalEntry> {
+fn life(moves: &[usize], end: Option<End>) -> Vec<JournalEntry> {
     let delivery = original(&event(1), 1);
     let mut entries = vec![fanned_out(&event(1), 1, &[1])];
     let (mut hop, mut attempts) = (0, 0);
@@ -70,10 +73,7 @@ fn life(moves: &[u8], end: Option<End>) -> Vec<JournalEntry> {
             3 => settled(&delivery, hop, None, Next::Move(Place::Ready), when),
             4 => quarantined(&delivery, hop + 1, QuarantineReason::LeasedTooOften, when),
             5 => brought_forward(&delivery, hop + 1, when),
-            gate => {
-                let reason = GateReason::ALL[usize::from(*gate) % GateReason::ALL.len()];
-                settled(&delivery, hop, None, gated(reason), when)
-            }
+            kind => settled(&delivery, hop, None, gated(GateReason::ALL[kind - KINDS]), when),
         });
         hop += 1;
     }
@@ -93,7 +93,7 @@ fn any_end() -> impl Strategy<Value = Option<End>> {
 
 /// A life, and the same with some entries repeated and all of them shuffled, in batches of some sizes.
 fn retold() -> impl Strategy<Value = (Vec<JournalEntry>, Vec<JournalEntry>, Vec<usize>)> {
-    (prop::collection::vec(0_u8..11, 0..6), any_end()).prop_flat_map(|(moves, end)| {
+    (prop::collection::vec(0..KINDS + GateReason::ALL.len(), 0..6), any_end()).prop_flat_map(|(moves, end)| {
         let entries = life(&moves, end);
         let repeats = prop::collection::vec(prop::sample::select(entries.clone()), 0..4);
         let shuffled = repeats.prop_flat_map({
