@@ -106,6 +106,7 @@ fn operations() -> Vec<Operation> {
     let same = [("type", "$request.path.type")];
     vec![
         Operation::new(Method::GET, ALL, "listEventTypes", TAG, "The catalogue's types, then the project's own")
+            .with([Parameter::query("own", super::kapso::boolean(), "The project's own alone, or the others alone.")])
             .with(paging())
             .answering(
                 Answer::json(200, "A page.", reference("EventTypePage"), json!({"data": [example()], "next": null}))

@@ -159,7 +159,7 @@ fn any_number() -> Value {
     json!({"type": "string", "minLength": 1})
 }
 
-fn boolean() -> Value {
+pub(super) fn boolean() -> Value {
     one_of(&["true", "false", "1", "0"])
 }
 

@@ -168,6 +168,14 @@ impl EventLog for Away {
         Ok(None)
     }
 
+    async fn erase(&self, _: &ProjectId, _: &EventId) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn is_crowded(&self, _: &[Event], _: u64) -> StoreResult<bool> {
+        Ok(false)
+    }
+
     async fn backlog(&self) -> StoreResult<u64> {
         Ok(0)
     }

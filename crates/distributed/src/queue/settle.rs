@@ -50,7 +50,7 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
             }
         }
         Next::End { end } => {
-            mark_done(engine, held, &leased.held, end).await;
+            mark_done(engine, held, Some(&leased.held), end).await;
             cut(engine, "after step 1")?;
             journal_entry(engine, &entry).await?;
             cut(engine, "after step 2")?;
@@ -65,7 +65,7 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
 async fn too_late(engine: &Distributed, held: &DeliveryHeader, settlement: Settlement) {
     match settlement.next {
         Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
-            mark_done(engine, held, end).await;
+            mark_done(engine, held, None, end).await;
             if let Err(error) = journal_entry(engine, &entry(held, settlement)).await {
                 tracing::debug!(error = %report(&error), "an attempt is not in the journal; its delivery's end will be");
             }
@@ -123,12 +123,13 @@ async fn publish(engine: &Distributed, moved: &DeliveryHeader, body: Bytes, plac
     engine.shared.store.publish(DOING, draft).await.map(|_| ())
 }
 
-async fn mark_done(engine: &Distributed, held: &DeliveryHeader, from: &Held, end: End) {
+/// `from` is where the copy stood; `None` where it has gone to somebody else, and may stand behind a gate by now.
+async fn mark_done(engine: &Distributed, held: &DeliveryHeader, from: Option<&Held>, end: End) {
     let config = &engine.shared.config;
     let keep = match from {
-        Held::Ready { .. } => config.done_retention.get(),
+        Some(Held::Ready { .. }) => config.done_retention.get(),
         // After a crash before the copy is removed the webhook may be paused, and the copy come up only when it is activated.
-        Held::Gated { .. } => config.done_retention.get().max(config.gated_done_retention.get()),
+        Some(Held::Gated { .. }) | None => config.done_retention.get().max(config.gated_done_retention.get()),
     };
     if let Err(error) = engine.complete(held.id, end, keep).await {
         tracing::debug!(error = %report(&error), "an end was not marked; a copy of it would be sent again");
