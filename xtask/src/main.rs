@@ -11,6 +11,7 @@ usage: cargo xtask <command>
 
   test [FILTER]        runs every test, getting by itself what they need
   bench [OPTIONS]      measures throughput, latency and cost on loopback; `bench --help` lists the options
+  sim [OPTIONS]        simulates worlds: `--seeds N`, `--from SEED`, `--threads N`; `--replay SEED` shows one
 ";
 
 fn main() -> ExitCode {
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test", filter @ ..] => test::test(filter),
         ["bench", options @ ..] => run::bench(options),
+        ["sim", options @ ..] => run::run(run::cargo().args(["run", "-q", "-p", "fanfare-sim", "--"]).args(options)),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -26,7 +26,7 @@ pub(crate) struct Skies {
 impl Weather for Skies {
     async fn before(&self, call: Call) -> StoreResult<()> {
         if let Some((delivery, hop)) = call.delivery.filter(|_| call.doing == CLAIM) {
-            self.world.asks_for(self.process, delivery, hop);
+            self.world.asks_for(delivery, hop);
         }
         if self.world.is_healed() {
             return Ok(());

@@ -64,6 +64,8 @@ struct Inner {
     started: u64,
     timers: BTreeMap<(Duration, u64), Waker>,
     timers_made: u64,
+    /// Which task is polled now.
+    present: u64,
     frozen: BTreeSet<ProcessId>,
     dead: BTreeSet<ProcessId>,
     /// Those that are to lose their tasks after this step.
@@ -127,6 +129,11 @@ impl Stage {
         self.inner.lock().dead.contains(&process)
     }
 
+    /// The task that is polled now.
+    pub(crate) fn present(&self) -> u64 {
+        self.inner.lock().present
+    }
+
     pub(crate) fn now(&self) -> Monotonic {
         Monotonic(self.inner.lock().now)
     }
@@ -146,6 +153,7 @@ impl Stage {
         let Some(task) = self.choose() else { return self.pass(until) };
         let taken = {
             let mut inner = self.inner.lock();
+            inner.present = task;
             let found = inner.tasks.get_mut(&task);
             found.and_then(|found| found.work.take().map(|work| (work, found.waker.clone())))
         };

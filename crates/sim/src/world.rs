@@ -52,8 +52,8 @@ pub(crate) struct World {
     key: SealingKey,
     /// Which event to which webhook an idempotency key stands for.
     keys: BTreeMap<String, (usize, usize, DeliveryId)>,
-    /// Which hop of a delivery each process has asked the claim of last.
-    asked: Mutex<BTreeMap<(ProcessId, DeliveryId), Hop>>,
+    /// Which copy each task has asked the claim of last.
+    asked: Mutex<BTreeMap<u64, (DeliveryId, Hop)>>,
 }
 
 /// The one project.
@@ -159,17 +159,18 @@ impl World {
         Arc::clone(&self.serving[webhook])
     }
 
-    /// A process asks for the claim of a delivery at a hop: if it sends it next, then that copy.
-    pub(crate) fn asks_for(&self, process: ProcessId, delivery: DeliveryId, hop: Hop) {
-        self.asked.lock().insert((process, delivery), hop);
+    /// The present task asks for the claim of a delivery at a hop: what it sends next is that copy.
+    pub(crate) fn asks_for(&self, delivery: DeliveryId, hop: Hop) {
+        self.asked.lock().insert(self.stage.present(), (delivery, hop));
     }
 
     /// What the servers know of a POST that goes out.
     pub(crate) fn sent(&self, process: ProcessId, key: &str, registry: &Registry) -> Sent {
         let (webhook, event, delivery) = self.keys[key];
         let (lease, claimed) = self.servers.read(|data, now| {
-            // Of several copies it is the one that it has asked the claim of.
-            let hop = self.asked.lock().get(&(process, delivery)).copied();
+            // Of several copies it is the one that the same task has asked the claim of.
+            let asked = self.asked.lock().get(&self.stage.present()).copied();
+            let hop = asked.filter(|(which, _)| *which == delivery).map(|(_, hop)| hop);
             let claimed = hop.is_some_and(|hop| data.claims.holds(delivery, hop, process.0, now.monotonic));
             let mut all = data.copies.held_by(process.0, delivery);
             all.retain(|(_, held)| Some(held.hop) == hop);

@@ -55,7 +55,12 @@ pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
 /// A process that knows of an open breaker has one request under way that it has made through it. One that loses a gate in
 /// the midst of a probe and gets it again may make another.
 pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
-    if outcome.trace.0.iter().any(|(_, fact)| matches!(fact, Fact::Acted(Act::ForgetOwner { .. }))) {
+    let gate_lost = outcome.trace.0.iter().any(|(_, fact)| match fact {
+        Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }) => true,
+        Fact::Called { call, how, .. } => call.doing == "share partitions" && *how != How::Done,
+        _ => false,
+    });
+    if gate_lost {
         return Vec::new();
     }
     let mut under_way: BTreeMap<(ProcessId, usize), usize> = BTreeMap::new();
