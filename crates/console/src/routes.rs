@@ -28,7 +28,8 @@ const OF_PROJECT: &[&str] = &["project"];
 
 /// The routes, without fallbacks: the router is merged with others, and what none of them knows is answered by the whole.
 ///
-/// A route that is added here has its place in `docs/api.md` and in the test of who may call what; both are held to it.
+/// A route that is added here has its place in `docs/api.md`, in what [`openapi`](crate::openapi) says, and in the test of who may call
+/// what; all are held to it.
 pub(crate) fn table() -> Vec<Route<Arc<Api>>> {
     let (get, post, patch, del) = (Method::GET, Method::POST, Method::PATCH, Method::DELETE);
     vec![

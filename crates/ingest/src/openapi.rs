@@ -126,3 +126,17 @@ fn publish() -> Operation {
         .answering(Answer::json(207, "Some of a batch was rejected.", reference("PublishedInPart"), in_part))
         .refusing(refused)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ingest_alone_has_its_own_routes_and_links_to_no_others() {
+        let document = fanfare_http::openapi::document("0.0.0", &[part()]);
+        let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
+        assert_eq!(paths, ["/v1/events"]);
+        let accepted = &document["paths"]["/v1/events"]["post"]["responses"]["202"];
+        assert!(accepted.is_object() && accepted.get("links").is_none(), "{accepted}");
+    }
+}
