@@ -9,7 +9,6 @@ use fanfare_testkit::{Engine, Fanfare, Receiver, Reply};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::on_both_engines;
 use crate::receivers::{python, root};
 
 on_both_engines!(the_document_is_valid_and_schemathesis_finds_nothing);
