@@ -9,9 +9,10 @@ mod event_types;
 mod events;
 mod kapso;
 mod projects;
+mod rejections;
 mod webhooks;
 
-use fanfare_http::openapi::schema::{text, uuid, whole};
+use fanfare_http::openapi::schema::{one_of, text, uuid, whole};
 use fanfare_http::openapi::{Operation, Parameter, Part};
 use serde_json::Value;
 
@@ -27,6 +28,7 @@ pub(crate) fn part() -> Part {
         webhooks::documented(),
         event_types::documented(),
         events::documented(),
+        rejections::documented(),
         deliveries::documented(),
         api_keys::documented(),
         projects::documented(),
@@ -49,6 +51,11 @@ fn paging() -> [Parameter; 2] {
         Parameter::query("limit", whole(1, MAX_LIMIT as u64), "How many items at most; 20 if not given."),
         Parameter::query("after", text(), "The `next` of the page before."),
     ]
+}
+
+/// A truth value in a query.
+fn boolean() -> Value {
+    one_of(&["true", "false", "1", "0"])
 }
 
 /// The id of a webhook or a delivery in the path.

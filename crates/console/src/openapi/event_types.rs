@@ -8,7 +8,7 @@ use fanfare_http::openapi::{Answer, Operation, Parameter, RequestBody};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Documented, MADE_AT, paging};
+use super::{Documented, MADE_AT, boolean, paging};
 use crate::event_types::fields::{MAX_DESCRIPTION, MAX_TITLE};
 
 const TAG: &str = "Event types";
@@ -106,7 +106,7 @@ fn operations() -> Vec<Operation> {
     let same = [("type", "$request.path.type")];
     vec![
         Operation::new(Method::GET, ALL, "listEventTypes", TAG, "The catalogue's types, then the project's own")
-            .with([Parameter::query("own", super::kapso::boolean(), "The project's own alone, or the others alone.")])
+            .with([Parameter::query("own", boolean(), "The project's own alone, or the catalogue's alone.")])
             .with(paging())
             .answering(
                 Answer::json(200, "A page.", reference("EventTypePage"), json!({"data": [example()], "next": null}))

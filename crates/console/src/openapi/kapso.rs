@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::webhooks::schemas as fields;
-use super::{DELIVERY_ID, Documented, MADE_AT, WEBHOOK_ID, id, webhooks};
+use super::{DELIVERY_ID, Documented, MADE_AT, WEBHOOK_ID, boolean, id, webhooks};
 use crate::kapso::errors::FORM;
 use crate::kapso::pages::MAX_PER_PAGE;
 
@@ -157,10 +157,6 @@ fn pages() -> [Parameter; 2] {
 /// What is no number's id has no webhooks, as far as reading goes.
 fn any_number() -> Value {
     json!({"type": "string", "minLength": 1})
-}
-
-pub(super) fn boolean() -> Value {
-    one_of(&["true", "false", "1", "0"])
 }
 
 fn filters() -> [Parameter; 5] {
