@@ -124,7 +124,9 @@ async fn work_off(
             continue;
         }
         if !health::lower(context, webhook).await? {
-            return Ok(Released::NotAll);
+            // It holds everything by now, and this process has yet to hear of it: asked again at once, the store would say the
+            // same.
+            return Ok(Released::NotBefore(context.clock.monotonic().after(Duration::from_secs(1))));
         }
         let leases = partition.take(webhook, 1).await?;
         if leases.is_empty() {
