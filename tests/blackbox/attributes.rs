@@ -8,7 +8,6 @@ use fanfare_testkit::{Engine, Fanfare, Receiver, Reply};
 use serde_json::{Value, json};
 
 use crate::direct::{connect, rejections};
-use crate::samples::webhook;
 
 crate::on_both_engines! {
     every_allowed_character_arrives_and_is_shown_unchanged,
@@ -59,7 +58,7 @@ fn forbidden() -> Vec<(&'static str, String)> {
 async fn every_allowed_character_arrives_and_is_shown_unchanged(engine: Engine) {
     let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1, 1]})).await;
     let events = allowed();
     for (id, subject, source) in &events {
         let event = json!({"id": id, "type": "order.paid", "subject": subject, "source": source, "data": {"id": id, "s": subject}});
@@ -95,7 +94,7 @@ fn of_size(bytes: usize) -> Value {
 async fn data_of_256_kib_arrives_and_one_byte_more_is_refused(engine: Engine) {
     let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1, 1]})).await;
     let largest = of_size(256 * 1024);
     // With every other attribute as long as it may be, too.
     let event = json!({
@@ -124,7 +123,7 @@ fn encoded(text: &str) -> String {
 async fn straight_to_nats_every_allowed_character_arrives_and_what_is_not_allowed_is_rejected() {
     let mut fanfare = Fanfare::start_on(Engine::Distributed, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1, 1]})).await;
     let stream = connect(fanfare.servers().unwrap()).await;
     // Half of them in an object, half by headers.
     let events = allowed();
@@ -177,7 +176,7 @@ async fn straight_to_nats_every_allowed_character_arrives_and_what_is_not_allowe
 async fn straight_to_nats_data_of_256_kib_arrives_and_one_byte_more_is_rejected() {
     let mut fanfare = Fanfare::start_on(Engine::Distributed, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1, 1]})).await;
     let stream = connect(fanfare.servers().unwrap()).await;
     let (largest, larger) = (of_size(256 * 1024), of_size(256 * 1024 + 1));
     let (id, longest) = ("i".repeat(256), "🎉".repeat(256));
@@ -218,7 +217,7 @@ async fn straight_to_nats_data_of_256_kib_arrives_and_one_byte_more_is_rejected(
 async fn headers_by_which_the_server_names_a_message_s_place_move_none_to_another() {
     let mut fanfare = Fanfare::start_on(Engine::Distributed, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    fanfare.create_webhook(webhook(&receiver.url("/"))).await;
+    fanfare.create_webhook(json!({"url": receiver.url("/"), "events": ["**"], "retry_schedule": [1, 1, 1]})).await;
     let stream = connect(fanfare.servers().unwrap()).await;
     let mut headers = HeaderMap::new();
     for (name, value) in [

@@ -115,7 +115,7 @@ async fn what_is_published_straight_to_nats_arrives_or_is_rejected_with_the_reas
     assert_eq!(members[1].metric(&counted("accepted")).await, 3.0);
     assert_eq!(members[1].metric(&counted("duplicate")).await, 1.0);
     assert_eq!(members[1].metric(&counted("conflict")).await, 1.0);
-    assert_eq!(members[1].metric(&counted("invalid")).await, 4.0);
+    assert_eq!(members[1].metric(&counted("invalid")).await, 5.0);
     assert_eq!(receiver.so_far().len(), 3);
 }
 

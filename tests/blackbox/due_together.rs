@@ -8,7 +8,7 @@ use fanfare_testkit::{Engine, Fanfare, Receiver, Reply};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::samples::order;
+use crate::samples::{NO_BREAKER, order};
 
 on_both_engines!(what_falls_due_together_comes_once_each);
 
@@ -16,7 +16,7 @@ const WEBHOOKS: usize = 5;
 const EVENTS: usize = 200;
 
 async fn what_falls_due_together_comes_once_each(engine: Engine) {
-    let fanfare = Fanfare::start_on(engine, &[]).await;
+    let fanfare = Fanfare::start_on(engine, &NO_BREAKER).await;
     let refused = Arc::new(Mutex::new(HashSet::new()));
     let receiver = Receiver::http(move |request| {
         if refused.lock().insert((request.path.clone(), request.key().to_owned())) {

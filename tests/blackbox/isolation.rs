@@ -20,8 +20,16 @@ pub(crate) async fn publish(fanfare: &Fanfare, event_type: &str, count: usize) {
     for numbers in (0..count).collect::<Vec<_>>().chunks(500) {
         let event = |number: &usize| json!({"type": event_type, "data": {"number": number}});
         let events: Vec<_> = numbers.iter().map(event).collect();
-        let (status, answer) = fanfare.call("POST", "/v1/events", Some(events.into())).await;
-        assert_eq!(status, 202, "{answer}");
+        let accepted = async {
+            // A line that is full takes more as soon as fan-out has taken some of it.
+            loop {
+                match fanfare.call("POST", "/v1/events", Some(events.clone().into())).await {
+                    (202, _) => return,
+                    (status, answer) => assert_eq!(status, 429, "{answer}"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), accepted).await.expect("a batch is accepted");
     }
 }
 

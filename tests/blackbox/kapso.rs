@@ -78,7 +78,7 @@ async fn the_python_client_goes_through_both_scopes(engine: Engine) {
 }
 
 async fn the_python_client_iterates_deliveries_with_every_filter(engine: Engine) {
-    let fanfare = Fanfare::start_on(engine, &[]).await;
+    let fanfare = Fanfare::start_on(engine, &crate::samples::NO_BREAKER).await;
     let good = Receiver::http(|_| Reply::Status(200)).await;
     let bad = Receiver::http(|_| Reply::Status(500)).await;
     let waiting = Receiver::http(|_| Reply::Status(503)).await;
@@ -207,7 +207,9 @@ async fn raw_bodies_arrive_byte_for_byte_and_nowhere_else(engine: Engine) {
 async fn a_body_that_is_parsed_and_written_again_still_verifies(engine: Engine) {
     let fanfare = Fanfare::start_on(engine, &[]).await;
     let receiver = Receiver::http(|_| Reply::Status(200)).await;
-    let types: Vec<&str> = Catalogue::builtin().entries().iter().map(|entry| entry.event_type.as_str()).collect();
+    let types = Catalogue::builtin().entries().iter().map(|entry| entry.event_type.as_str());
+    // Those that Fanfare tells of itself nobody may publish.
+    let types: Vec<&str> = types.filter(|name| !name.starts_with("fanfare.")).collect();
     let needs_v2 = ["offboarded", "disconnected", "reconnected"].map(|last| format!("whatsapp.phone_number.{last}"));
     let v1: Vec<&str> = types.iter().copied().filter(|name| !needs_v2.iter().any(|other| other == name)).collect();
     let secret = crate::receivers::SECRET;

@@ -12,6 +12,10 @@ pub(crate) const FIVE: [&str; 5] = [
     "whatsapp.conversation.created",
 ];
 
+/// A breaker that stays closed, where failures are a part of the story.
+pub(crate) const NO_BREAKER: [(&str, &str); 2] =
+    [("FANFARE_DELIVERY_BREAKER_FAILURES", "10000"), ("FANFARE_DELIVERY_BREAKER_WINDOW_ATTEMPTS", "100000")];
+
 /// The catalogue's sample of a type.
 pub(crate) fn sample(event_type: &str) -> Value {
     let entries = Catalogue::builtin().entries();

@@ -66,7 +66,9 @@ async fn a_strict_project_takes_what_it_knows_and_nothing_else(engine: Engine) {
     assert!(answer["results"][1]["error"].to_string().contains("$[1].data.left"), "{answer}");
     assert!(answer["results"][2]["error"].to_string().contains("$[2].type"), "{answer}");
 
-    let types: Vec<&str> = Catalogue::builtin().entries().iter().map(|entry| entry.event_type.as_str()).collect();
+    let types = Catalogue::builtin().entries().iter().map(|entry| entry.event_type.as_str());
+    // Those that Fanfare tells of itself nobody may publish.
+    let types: Vec<&str> = types.filter(|name| !name.starts_with("fanfare.")).collect();
     for event_type in &types {
         fanfare.publish(event(event_type)).await;
     }

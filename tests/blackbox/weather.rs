@@ -155,7 +155,7 @@ async fn redis_emptied_and_away_in_flight_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_frozen_beyond_its_leases_sends_nothing_more_of_them() {
-    const LANE: usize = 32;
+    const LANE: usize = 8;
     const EVENTS: usize = 2 * LANE;
     let servers = Servers::start().await;
     let mut members = Vec::new();
