@@ -43,10 +43,16 @@ async fn events_are_listed_page_by_page_while_others_come(engine: Engine) {
         });
         fanfare.publish(event).await;
     }
-    let all = |_: u16, page: &Value| page["data"].as_array().is_some_and(|rows| rows.len() == 24);
+    // Of a delivery whose attempts all failed the project is told by an event of its own.
+    let own = |id: &str| id.starts_with("event-");
+    let all = |_: u16, page: &Value| {
+        let rows = page["data"].as_array().map_or(&[][..], Vec::as_slice);
+        rows.iter().filter(|row| row["id"].as_str().is_some_and(own)).count() == 24
+    };
     let listed = fanfare.eventually("/v1/events?limit=100", all).await;
-    assert!(listed["data"].as_array().unwrap().iter().all(|row| row["deliveries_total"] == 2), "{listed}");
-    let every = ids(&listed);
+    let every: Vec<String> = ids(&listed).into_iter().filter(|id| own(id)).collect();
+    let rows = listed["data"].as_array().unwrap().iter().filter(|row| row["id"].as_str().is_some_and(own));
+    assert!(rows.clone().all(|row| row["deliveries_total"] == 2), "{listed}");
     let mut late = 0;
     let only = |wanted: &dyn Fn(usize) -> bool| -> Vec<String> {
         let number = |id: &String| id.trim_start_matches("event-").parse::<usize>().unwrap();
@@ -60,7 +66,7 @@ async fn events_are_listed_page_by_page_while_others_come(engine: Engine) {
         ("since=2999-01-01T00:00:00Z", Vec::new()),
     ] {
         let seen = pages(&fanfare, &format!("/v1/events?limit=5&{filter}"), &mut late).await;
-        let seen: Vec<String> = seen.into_iter().filter(|id| !id.starts_with("late")).collect();
+        let seen: Vec<String> = seen.into_iter().filter(|id| own(id)).collect();
         assert_eq!(seen, wanted, "{filter}");
     }
     // The delivery log likewise: what was there when the first page was asked for is on the pages once each.
