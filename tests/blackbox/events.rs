@@ -29,7 +29,7 @@ async fn pages(fanfare: &Fanfare, path: &str, between: &mut u32) -> Vec<String> 
 }
 
 async fn events_are_listed_page_by_page_while_others_come(engine: Engine) {
-    let fanfare = Fanfare::start_on(engine, &[]).await;
+    let fanfare = Fanfare::start_on(engine, &crate::samples::NO_BREAKER).await;
     let receiver = Receiver::http(|request| Reply::Status(if request.index % 4 == 0 { 500 } else { 200 })).await;
     for schedule in [json!([1]), json!([3600])] {
         let url = receiver.url(&format!("/{}", schedule[0]));
