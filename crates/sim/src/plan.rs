@@ -109,7 +109,7 @@ pub(crate) struct Noise {
     pub(crate) slowest: Duration,
 }
 
-/// See the [module](self).
+/// What happens in one world, and when: all of it follows from the seed.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) seed: u64,
