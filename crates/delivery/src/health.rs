@@ -89,10 +89,7 @@ async fn make_note(context: &Context, webhook: WebhookId, fails: bool) -> StoreR
         let failing_since = fails.then(|| health.failing_since.unwrap_or(now));
         (failing_since != health.failing_since).then(|| Health { failing_since, ..health.clone() })
     });
-    if let Some(revision) = changed.await? {
-        see(context, revision).await;
-    }
-    Ok(())
+    changed.await.map(drop)
 }
 
 /// Pauses a webhook whose receiver answered 410, and waits until this process sees it. True when that is done; false when
@@ -117,19 +114,16 @@ pub(crate) async fn raise_gone(context: &Context, work: &Work) -> bool {
 /// When the store does not take it.
 async fn pause(context: &Context, webhook: WebhookId, by: PauseReason, telling: Telling) -> StoreResult<()> {
     let since = context.clock.now();
-    let mut paused = None;
-    let revision = change(context, webhook, |health| match &health.gate {
+    let changed = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. }) => None,
         Some(Gate::Releasing { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {
             let failing_since = Some(health.failing_since.unwrap_or(since));
-            paused = Some(Health { gate: Some(Gate::Paused { by, since }), failing_since, ..health.clone() });
-            paused.clone()
+            Some(Health { gate: Some(Gate::Paused { by, since }), failing_since, ..health.clone() })
         }
     })
     .await?;
-    if let (Some(revision), Some(paused)) = (revision, paused) {
+    if let Some(Changes { after: paused, .. }) = changed {
         tracing::info!(%webhook, reason = ?by, "paused a webhook");
-        see(context, revision).await;
         operational::tell(context, telling, Transition::Paused, &paused, since).await;
     }
     Ok(())
@@ -153,23 +147,18 @@ pub(crate) async fn pause_if_failing_too_long(context: &Context, webhook: Webhoo
 pub(crate) async fn open_breaker(context: &Context, webhook: WebhookId, telling: Telling) {
     let since = context.clock.now();
     let first = context.chance.draw(|rng| context.config.probing().interval(0, rng));
-    let mut failing = None;
     let opened = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => None,
         Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
             let gate = Gate::BreakerOpen { since, probes: 0, next_probe: since.after(first) };
             let failing_since = Some(health.failing_since.unwrap_or(since));
-            failing = Some(Health { gate: Some(gate), failing_since, ..health.clone() });
-            failing.clone()
+            Some(Health { gate: Some(gate), failing_since, ..health.clone() })
         }
     });
     match opened.await {
-        Ok(Some(revision)) => {
+        Ok(Some(Changes { after: failing, .. })) => {
             tracing::info!(%webhook, "a webhook's breaker has opened: it is probed until it works again");
-            see(context, revision).await;
-            if let Some(failing) = &failing {
-                operational::tell(context, telling, Transition::Failing, failing, since).await;
-            }
+            operational::tell(context, telling, Transition::Failing, &failing, since).await;
         }
         Ok(None) => {}
         Err(error) => tracing::warn!(%webhook, error = %report(&error), "could not open a webhook's breaker"),
@@ -187,7 +176,7 @@ pub(crate) async fn probe_failed(
     telling: Telling,
 ) -> StoreResult<()> {
     let now = context.clock.now();
-    let revision = change(context, webhook, |health| match &health.gate {
+    change(context, webhook, |health| match &health.gate {
         Some(Gate::BreakerOpen { since, probes, .. }) => {
             let (since, probes) = (*since, probes.saturating_add(1));
             let interval = context.chance.draw(|rng| context.config.probing().interval(probes, rng));
@@ -197,9 +186,6 @@ pub(crate) async fn probe_failed(
         Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
     })
     .await?;
-    if let Some(revision) = revision {
-        see(context, revision).await;
-    }
     pause_if_failing_too_long(context, webhook, telling).await;
     Ok(())
 }
@@ -212,22 +198,17 @@ pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId, telling
     context.lanes.lock().recovering(webhook);
     context.breakers.forget(webhook);
     let since = context.clock.now();
-    let mut failed = None;
-    let revision = change(context, webhook, |health| match &health.gate {
+    let changed = change(context, webhook, |health| match &health.gate {
         Some(Gate::BreakerOpen { .. }) => {
-            failed = Some(health.clone());
             let gate = Some(Gate::Releasing { since, rate: None });
             Some(Health { gate, failing_since: None, ..health.clone() })
         }
         Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
     })
     .await?;
-    if let Some(revision) = revision {
+    if let Some(Changes { before: failed, .. }) = changed {
         tracing::info!(%webhook, "a webhook works again: its breaker has closed");
-        see(context, revision).await;
-        if let Some(failed) = &failed {
-            operational::tell(context, telling, Transition::Recovered, failed, since).await;
-        }
+        operational::tell(context, telling, Transition::Recovered, &failed, since).await;
     }
     Ok(())
 }
@@ -246,7 +227,7 @@ pub(crate) async fn raise_congested(context: &Context, webhook: WebhookId) -> St
     }
     let since = context.clock.now();
     let mut reason = GateReason::Congested;
-    let revision = change(context, webhook, |health| match &health.gate {
+    let changed = change(context, webhook, |health| match &health.gate {
         Some(gate) => {
             reason = gate.reason();
             None
@@ -257,9 +238,8 @@ pub(crate) async fn raise_congested(context: &Context, webhook: WebhookId) -> St
         }
     })
     .await?;
-    if let Some(revision) = revision {
+    if changed.is_some() {
         tracing::info!(%webhook, "more has come for a webhook than it takes: the rest waits behind its gate");
-        see(context, revision).await;
     }
     Ok(reason)
 }
@@ -267,7 +247,7 @@ pub(crate) async fn raise_congested(context: &Context, webhook: WebhookId) -> St
 /// Lowers a gate that has been worked off. False if it is up for another reason by now.
 pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<bool> {
     let mut is_down = true;
-    let revision = change(context, webhook, |health| match &health.gate {
+    change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => {
             is_down = false;
             None
@@ -282,9 +262,6 @@ pub(crate) async fn lower(context: &Context, webhook: WebhookId) -> StoreResult<
         }
     })
     .await?;
-    if let Some(revision) = revision {
-        see(context, revision).await;
-    }
     Ok(is_down)
 }
 
@@ -299,12 +276,19 @@ async fn see(context: &Context, revision: Revision) {
     }
 }
 
-/// Changes a record as `decide` says, reading it anew for each try. Returns the revision of the change, if one was made.
+/// A change that was made.
+struct Changes {
+    before: Health,
+    after: Health,
+}
+
+/// Changes a record as `decide` says, reading it anew for each try. Returns the change, if one was made, when this process
+/// sees it.
 async fn change(
     context: &Context,
     webhook: WebhookId,
     mut decide: impl FnMut(&Health) -> Option<Health> + Send,
-) -> StoreResult<Option<Revision>> {
+) -> StoreResult<Option<Changes>> {
     const TRIES: usize = 16;
     let key = Key::Health(webhook);
     for _ in 0..TRIES {
@@ -327,18 +311,10 @@ async fn change(
         let Some(changed) = decide(&health) else { return Ok(None) };
         match context.store.put(Record::Health(changed.clone()), expected).await? {
             Changed::Done(revision) => {
-                if !is_told(&health, &changed) {
-                    return Ok(Some(revision));
-                }
-                let reason = changed.gate.as_ref().map_or("none", |gate| gate.reason().as_str());
-                if health.gate.as_ref().map(Gate::reason) != changed.gate.as_ref().map(Gate::reason) {
-                    context.metrics.gate_changes.with_label_values(&[reason]).inc();
-                }
-                let entry = JournalEntry::HealthChanged(HealthChanged { health: changed, at: context.clock.now() });
-                if let Err(error) = context.journal.append(vec![entry]).await {
-                    tracing::warn!(%webhook, error = %report(&error), "could not journal a change of a webhook's health");
-                }
-                return Ok(Some(revision));
+                let changes = Changes { before: health, after: changed };
+                tell(context, &changes).await;
+                see(context, revision).await;
+                return Ok(Some(changes));
             }
             Changed::Conflict => {}
         }
@@ -346,8 +322,21 @@ async fn change(
     Err(StoreError::new(StoreErrorKind::Unavailable, "change a health record", "others kept changing it"))
 }
 
-/// Whether a change is told to the journal: that a further probe has failed is not.
-fn is_told(before: &Health, after: &Health) -> bool {
-    let told = |health: &Health| (health.gate.as_ref().map(|gate| (gate.reason(), gate.since())), health.failing_since);
-    told(before) != told(after)
+/// Counts a change and tells the journal of it; that a further probe has failed is not told.
+async fn tell(context: &Context, Changes { before, after }: &Changes) {
+    let reason = |health: &Health| health.gate.as_ref().map(Gate::reason);
+    let since = |health: &Health| health.gate.as_ref().map(Gate::since);
+    let told = |health: &Health| (reason(health), since(health), health.failing_since);
+    if told(before) == told(after) {
+        return;
+    }
+    if reason(before) != reason(after) {
+        let reason = reason(after).map_or("none", GateReason::as_str);
+        context.metrics.gate_changes.with_label_values(&[reason]).inc();
+    }
+    let entry = JournalEntry::HealthChanged(HealthChanged { health: after.clone(), at: context.clock.now() });
+    if let Err(error) = context.journal.append(vec![entry]).await {
+        let webhook = after.webhook;
+        tracing::warn!(%webhook, error = %report(&error), "could not journal a change of a webhook's health");
+    }
 }
