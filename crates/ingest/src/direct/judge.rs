@@ -66,13 +66,12 @@ pub(super) fn event(message: &Published, project: &ProjectId) -> Result<Event, P
 }
 
 /// The rejection of a message with this problem.
-pub(super) fn rejection(message: Published, problem: Problem) -> Rejection {
-    let Problem { code, detail, errors, .. } = problem;
-    let (field, reason) = match errors.into_iter().next() {
-        Some(error) => (error.field, error.message),
-        None => ("$".to_owned(), detail),
+pub(super) fn rejection(message: Published, problem: &Problem) -> Rejection {
+    let (field, reason) = match problem.errors.first() {
+        Some(error) => (error.field.as_str(), &error.message),
+        None => ("$", &problem.detail),
     };
-    Rejection { message, code, field, reason }
+    Rejection { message, code: problem.code, field: field.to_owned(), reason: reason.clone() }
 }
 
 /// The message id (`Nats-Msg-Id`), without the project that it should begin with; `None` if that is no event's id.
@@ -115,7 +114,7 @@ mod tests {
 
     fn read(message: &Published) -> Result<Event, String> {
         event(message, &project(message).unwrap()).map_err(|problem| {
-            let rejection = rejection(message.clone(), problem);
+            let rejection = rejection(message.clone(), &problem);
             format!("{}: {}", rejection.field, rejection.reason)
         })
     }

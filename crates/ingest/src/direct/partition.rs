@@ -133,15 +133,16 @@ impl Direct {
             }
         }
         if !rejected.is_empty() {
-            let rejections: Vec<Rejection> = rejected
+            let (messages, problems): (Vec<Published>, Vec<Problem>) = rejected.into_iter().unzip();
+            let rejections: Vec<Rejection> = messages
                 .into_iter()
-                .map(|(message, problem)| {
-                    self.counters.refused(&problem, 1);
-                    judge::rejection(message, problem)
-                })
+                .zip(&problems)
+                .map(|(message, problem)| judge::rejection(message, problem))
                 .collect();
             tracing::debug!(project, count = rejections.len(), reason = rejections[0].reason, "messages were rejected");
             partition.reject(rejections).await?;
+            // Only now, so that what is counted can be looked at, and what has to be tried again is not counted twice.
+            problems.iter().for_each(|problem| self.counters.refused(problem, 1));
         }
         partition.done(project, last).await.map(|()| true)
     }
