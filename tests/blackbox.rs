@@ -26,12 +26,16 @@ macro_rules! on_both_engines {
 }
 pub(crate) use on_both_engines;
 
+#[path = "blackbox/accounts.rs"]
+mod accounts;
 #[path = "blackbox/attributes.rs"]
 mod attributes;
 #[path = "blackbox/bad_input.rs"]
 mod bad_input;
 #[path = "blackbox/cluster.rs"]
 mod cluster;
+#[path = "blackbox/compose.rs"]
+mod compose;
 #[path = "blackbox/crash.rs"]
 mod crash;
 #[path = "blackbox/delivery.rs"]
@@ -50,6 +54,8 @@ mod expiry;
 mod filters;
 #[path = "blackbox/floods.rs"]
 mod floods;
+#[path = "blackbox/healthcheck.rs"]
+mod healthcheck;
 #[path = "blackbox/high_water.rs"]
 mod high_water;
 #[path = "blackbox/hostile.rs"]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use fanfare_core::ids::ProjectId;
 
 use crate::config::Setting;
 
@@ -30,6 +31,10 @@ pub(crate) enum Command {
     Console(ServeArgs),
     /// Show it at work, in a temporary directory with receivers of its own
     Demo(DemoArgs),
+    /// Ask the process of this configuration whether it is ready: for health checks, which look at the exit code
+    Healthcheck(HealthcheckArgs),
+    /// Make the secrets of a new installation on NATS and Redis, and the accounts that its servers are told of
+    Init(InitArgs),
     /// Print every option: its name, its variable, its default, what it is for
     Options(OptionsArgs),
 }
@@ -38,7 +43,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args, Default)]
 #[command(after_help = "Every option can also be set in the file and as FANFARE_<SECTION>_<KEY> in the environment.\n\
     The command line goes before the environment, the environment before the file.\n\
-    Secrets (FANFARE_API_KEY, FANFARE_ADMIN_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see.")]
+    Secrets (FANFARE_API_KEY, FANFARE_ADMIN_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see;\n\
+    FANFARE_API_KEY_FILE and the like name a file that holds one.")]
 pub(crate) struct ServeArgs {
     /// Configuration file, TOML [env: FANFARE_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -73,6 +79,30 @@ pub(crate) struct ServeArgs {
     /// Any other option, such as `--set server.max_connections=100`
     #[arg(long = "set", value_name = "OPTION=VALUE", value_parser = assignment)]
     set: Vec<(String, String)>,
+}
+
+/// Options of `healthcheck`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthcheckArgs {
+    /// Configuration file of the process, TOML [env: FANFARE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the process serves metrics and health [default: 127.0.0.1:9090]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin_listen: Option<String>,
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where to: made if it is not there. What is there already is kept
+    pub(crate) directory: PathBuf,
+    /// A project whose producers publish to NATS themselves: makes a key for them. May be repeated
+    #[arg(long = "producer", value_name = "PROJECT", value_parser = project)]
+    pub(crate) producers: Vec<ProjectId>,
+    /// Make nothing, and print a secret that was made before, such as keys/api-key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) print: Option<String>,
 }
 
 /// Options of `options`.
@@ -112,6 +142,10 @@ impl ServeArgs {
         let set = self.set.iter().map(|(path, text)| Setting::flag("--set", path, text));
         set.chain(named).chain(apply).collect()
     }
+}
+
+fn project(text: &str) -> Result<ProjectId, String> {
+    ProjectId::new(text).map_err(|error| error.to_string())
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {

@@ -3,6 +3,8 @@
 mod cli;
 mod config;
 mod demo;
+mod healthcheck;
+mod init;
 mod report;
 mod serve;
 
@@ -42,6 +44,9 @@ fn run(cli: Cli) -> Result<ExitCode, Report> {
     }
     // Whatever this process makes holds what others trusted it with: it is for its owner alone.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+    if let Command::Init(args) = &cli.command {
+        return init::init(args).map(|()| ExitCode::SUCCESS);
+    }
     // The process's one TLS provider; it fails only if there is one already, and then that is the one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -53,8 +58,9 @@ fn run(cli: Cli) -> Result<ExitCode, Report> {
         Command::Delivery(args) => runtime.block_on(serve(args, Roles::DELIVERY)),
         Command::Console(args) => runtime.block_on(serve(args, Roles::CONSOLE)),
         Command::Demo(args) => runtime.block_on(demo::demo(&args)),
+        Command::Healthcheck(args) => runtime.block_on(healthcheck::healthcheck(args)),
         // Done above, without a runtime.
-        Command::Options(_) => Ok(ExitCode::SUCCESS),
+        Command::Options(_) | Command::Init(_) => Ok(ExitCode::SUCCESS),
     };
     // Whatever had to be waited for has been; a name lookup that hangs in a thread of its own must not hold the process.
     runtime.shutdown_background();

@@ -8,7 +8,7 @@ pub(crate) mod first_project;
 mod listeners;
 mod patient;
 mod ports;
-mod private_file;
+pub(crate) mod private_file;
 mod roles;
 mod running;
 mod signals;

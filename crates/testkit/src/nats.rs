@@ -46,6 +46,21 @@ impl NatsServer {
         Self::begin("", settings).await
     }
 
+    /// Starts it with a configuration file of the test's own: what that says of where to listen is replaced.
+    ///
+    /// # Panics
+    /// When it is not there or does not answer.
+    pub async fn start_from(file: &Path) -> Self {
+        let arguments = |_: &Path, address: std::net::SocketAddr| {
+            let (host, port, monitor) = (address.ip(), address.port(), free_port());
+            let own =
+                [("--addr", host.to_string()), ("--port", port.to_string()), ("--http_port", monitor.to_string())];
+            let own = own.into_iter().flat_map(|(flag, value)| [flag.into(), value.into()]);
+            own.chain(["--config".into(), file.into()]).collect()
+        };
+        Self(Server::start(KIND, arguments, b"", b"INFO ").await)
+    }
+
     async fn begin(jetstream: &str, settings: &str) -> Self {
         let arguments = |dir: &Path, address: std::net::SocketAddr| {
             let file = dir.join("nats.conf");

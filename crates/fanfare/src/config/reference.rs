@@ -25,8 +25,9 @@ pub(crate) fn markdown() -> String {
     let mut page = "# Options\n\n\
         Every option of `fanfare serve` and of the services. In the file of `--config`, which is TOML, `section.key` is\n\
         `key` under `[section]`; each is also a variable of the environment, and `--set section.key=value` on the command\n\
-        line. The command line goes before the environment, the environment before the file. This page is what\n\
-        `fanfare options --markdown` prints.\n\n\
+        line. The command line goes before the environment, the environment before the file. A secret (a key, a password, a URL)\n\
+        can stand in a file that the variable with `_FILE` after it names, such as `FANFARE_API_KEY_FILE`. This page is\n\
+        what `fanfare options --markdown` prints.\n\n\
         | option | variable | default | meaning |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for (path, meaning) in DESCRIPTIONS {

@@ -11,7 +11,7 @@ use crate::report::Report;
 ///
 /// # Errors
 /// When others than its owner may do anything with it, or it cannot be read.
-pub(super) fn read(path: &Path) -> Result<Option<String>, Report> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Report> {
     let failed = |error: io::Error| Report::because(format_args!("cannot read {}", path.display()), &error);
     let mode = match fs::metadata(path) {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, Report> {
 ///
 /// # Errors
 /// When any of that fails.
-pub(super) fn write(path: &Path, text: &str) -> Result<(), Report> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Report> {
     let write = || {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
