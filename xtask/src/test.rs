@@ -17,6 +17,7 @@ pub(crate) fn test(filter: &[&str]) -> Result<(), String> {
     tests.args(["test", "--workspace", "--locked"]);
     tests.env("FANFARE_BIN", binary).env("FANFARE_ROOT", root()).env("FANFARE_TEST_PYTHON", &tools.python);
     tests.env("FANFARE_NATS_SERVER", &tools.nats).env("FANFARE_REDIS_SERVER", &tools.redis);
+    tests.env("FANFARE_PROMETHEUS", &tools.prometheus).env("FANFARE_PROMTOOL", &tools.promtool);
     tests.args(filter);
     run(&mut tests)?;
     say("every test passed");

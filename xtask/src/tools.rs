@@ -1,9 +1,11 @@
-//! What the tests need besides Rust: Node and Python with the pinned client libraries, Go, and the servers of the
-//! distributed engine.
+//! What the tests need besides Rust: Node and Python with the pinned client libraries, Go, the servers of the distributed
+//! engine, and Prometheus.
 //!
 //! The PATH comes first. What is missing is installed by apt on Debian as root; elsewhere it is said what to install. The
 //! client libraries are pinned by the lock files under `tests/clients` and installed under `target/tools`.
 
+mod debian;
+mod prometheus;
 mod servers;
 
 use std::fs;
@@ -21,6 +23,10 @@ pub(crate) struct Tools {
     pub(crate) nats: PathBuf,
     /// `redis-server`.
     pub(crate) redis: PathBuf,
+    /// `prometheus`.
+    pub(crate) prometheus: PathBuf,
+    /// `promtool`.
+    pub(crate) promtool: PathBuf,
 }
 
 /// Gets everything ready.
@@ -38,7 +44,8 @@ pub(crate) fn ready() -> Result<Tools, String> {
     }
     node_clients()?;
     let redis = PathBuf::from(servers::REDIS.program);
-    Ok(Tools { python: python_clients()?, nats: servers::nats()?, redis })
+    let (prometheus, promtool) = prometheus::prometheus()?;
+    Ok(Tools { python: python_clients()?, nats: servers::nats()?, redis, prometheus, promtool })
 }
 
 /// NATS and Redis alone, for the bench.

@@ -124,6 +124,7 @@ impl Distributed {
 
     /// Starts what the engine does by itself: removing what is past its retention, moving what is overdue, and watching over its own tasks.
     pub fn start(&self, tasks: &Tasks) {
+        shares::Kind::show_all(self);
         let (engine, shutdown) = (self.clone(), tasks.shutdown());
         tasks.spawn("event-retention", async move { engine.tend(&shutdown).await });
         let (engine, shutdown) = (self.clone(), tasks.shutdown());

@@ -31,6 +31,18 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Kind; 3] = [Kind::Events, Kind::Gates, Kind::Intake];
+
+    /// Shows how many partitions there are, in every process: whoever compares them with those that have a holder is to see it
+    /// also when nobody takes part.
+    pub(crate) fn show_all(engine: &Distributed) {
+        for kind in Kind::ALL {
+            let partitions = i64::from(kind.partitions(engine));
+            engine.shared.metrics.partitions.with_label_values(&[kind.name()]).set(partitions);
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Kind::Events => "events",

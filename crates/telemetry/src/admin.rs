@@ -23,12 +23,13 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The routes of the admin listener.
 pub fn router(metrics: Metrics, readiness: Readiness) -> Router {
     Router::new()
-        .route("/metrics", get(scrape).with_state(metrics))
+        .route("/metrics", get(scrape).with_state((metrics, readiness.clone())))
         .route("/livez", get(async || "alive\n"))
         .route("/readyz", get(ready).with_state(readiness))
 }
 
-async fn scrape(State(metrics): State<Metrics>) -> impl IntoResponse {
+async fn scrape(State((metrics, readiness)): State<(Metrics, Readiness)>) -> impl IntoResponse {
+    metrics.ready.set(i64::from(readiness.is_ready()));
     ([(header::CONTENT_TYPE, METRICS_TYPE)], metrics.render())
 }
 
@@ -198,5 +199,9 @@ mod tests {
         assert_eq!(status, StatusCode::OK);
         assert!(content_type.starts_with("text/plain; version=0.0.4"), "{content_type}");
         assert!(body.contains("fanfare_build_info{version=\"1.2.3\"} 1\n"), "{body}");
+        assert!(body.contains("\nfanfare_ready 1\n"), "{body}");
+        let readiness = Readiness::new();
+        readiness.drain();
+        assert!(get("/metrics", &readiness).await.2.contains("\nfanfare_ready 0\n"));
     }
 }

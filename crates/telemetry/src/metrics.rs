@@ -98,6 +98,7 @@ impl std::ops::Deref for Metrics {
 #[allow(missing_docs, reason = "the help text of each is given where it is registered, a few lines below")]
 pub struct All {
     registry: Registry,
+    pub ready: IntGauge,
     pub ingest_events: IntCounterVec,
     pub ingest_duration: Histogram,
     pub intake_waiting: IntGauge,
@@ -138,6 +139,7 @@ pub struct All {
     pub nats_consumer_unacknowledged: IntGauge,
     pub nats_reconnects: IntCounter,
     pub events_oldest_unprocessed_age: Gauge,
+    pub partitions: IntGaugeVec,
     pub partitions_held: IntGaugeVec,
     pub redis_operation_duration: HistogramVec,
     pub redis_failures: IntCounterVec,
@@ -159,6 +161,7 @@ impl Metrics {
         let registry = Registry::new();
         let make = Maker { registry: &registry };
         let all = All {
+            ready: make.gauge("ready", "Whether this process takes work, as /readyz says at the time of the scrape: 1, else 0."),
             ingest_events: make.counters(
                 "ingest_events_total",
                 "Events that reached ingest, by what became of them.",
@@ -311,6 +314,7 @@ impl Metrics {
                 "events_oldest_unprocessed_age_seconds",
                 "How long the oldest event that is not fanned out has been in the event log.",
             ),
+            partitions: make.gauges("partitions", "Partitions that there are, by what they divide.", "kind", &PARTITIONS),
             partitions_held: make.gauges(
                 "partitions_held",
                 "Partitions that this process holds; over all processes, those that have a holder.",
