@@ -1,6 +1,7 @@
 //! The claim, before anything else is done with a delivery: is it live, and is it ours?
 
-use std::sync::atomic::Ordering;
+pub(crate) mod answering;
+
 use std::time::Duration;
 
 use fanfare_core::clock::Monotonic;
@@ -12,6 +13,7 @@ use fanfare_runtime::tasks::report;
 use crate::config::DedupOnUnavailable;
 use crate::context::{Context, Work};
 use crate::settle::settle;
+use answering::News;
 
 /// Claims a delivery. Returns it with the time until which the claim holds, or nothing if it is not to be worked on any
 /// more; what had to be done with it then is done.
@@ -70,17 +72,13 @@ fn count(context: &Context, answer: &Result<Claim, StoreError>) {
         Err(_) => "unavailable",
     };
     context.metrics.dedup_decisions.with_label_values(&[decision]).inc();
-    match answer {
-        Ok(_) => {
-            if context.dedup_away.load(Ordering::Relaxed) && context.dedup_away.swap(false, Ordering::Relaxed) {
-                tracing::info!("claims are answered again");
-            }
+    let news = context.claims_answering.note(answer.is_ok(), context.clock.monotonic());
+    match (news, answer) {
+        (Some(News::Away), Err(error)) => {
+            let (error, policy) = (report(error), context.config.dedup_on_unavailable);
+            tracing::warn!(%error, ?policy, "claims are not answered; delivery.dedup_on_unavailable says what to do meanwhile");
         }
-        Err(error) => {
-            if !context.dedup_away.swap(true, Ordering::Relaxed) {
-                let (error, policy) = (report(error), context.config.dedup_on_unavailable);
-                tracing::warn!(%error, ?policy, "claims are not answered; delivery.dedup_on_unavailable says what to do meanwhile");
-            }
-        }
+        (Some(News::Back), _) => tracing::info!("claims are answered again"),
+        (Some(News::Away) | None, _) => {}
     }
 }

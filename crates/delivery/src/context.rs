@@ -1,7 +1,6 @@
 //! What the tasks of delivery share, and how a leased delivery gets into its pass.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
@@ -14,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::breakers::Breakers;
+use crate::claim::answering::Answering;
 use crate::config::DeliveryConfig;
 use crate::gates::pacing::Turn;
 use crate::health::HealthNotes;
@@ -65,8 +65,8 @@ pub(crate) struct Context {
     pub(crate) breakers: Breakers,
     /// Whoever raises a gate for a full lane: one at a time.
     pub(crate) raising: tokio::sync::Mutex<()>,
-    /// Whether the store of claims was away at the last claim.
-    pub(crate) dedup_away: AtomicBool,
+    /// Whether the store of claims answers.
+    pub(crate) claims_answering: Answering,
 }
 
 /// The clock port, which has no `Debug` of its own.
@@ -116,7 +116,7 @@ impl Context {
             health: HealthNotes::default(),
             breakers: Breakers::default(),
             raising: tokio::sync::Mutex::default(),
-            dedup_away: AtomicBool::new(false),
+            claims_answering: Answering::default(),
         })
     }
 
