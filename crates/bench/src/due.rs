@@ -3,16 +3,20 @@
 //! The receiver refuses every delivery once, and says by `Retry-After` in which second of the minute it is to come back; the
 //! webhooks' own schedules are shorter. What it waits for is the second request of each, against the time that it named.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::Failure;
 use crate::numbers::percentile;
 use crate::options::Options;
-use crate::process::{Fanfare, now};
+use crate::process::{Fanfare, Setup, now};
 use crate::rig::{Answer, Got, Rig, number};
 use crate::sender::{Kind, Stream};
 
@@ -27,6 +31,11 @@ const FIRST_ATTEMPTS: u64 = 1500;
 /// How long the last ones may take after the window.
 const PATIENCE: Duration = Duration::from_secs(300);
 const SECOND: u64 = 1_000_000;
+/// How often it is noted how far it is.
+const STEP: Duration = Duration::from_secs(5);
+/// Receivers that refuse everything once would open their breakers, and what they are sent would wait for probes.
+const NO_BREAKERS: &[(&str, &str)] =
+    &[("FANFARE_DELIVERY_BREAKER_FAILURES", "1000000000"), ("FANFARE_DELIVERY_BREAKER_WINDOW_ATTEMPTS", "1000000000")];
 
 /// What the scenario gave.
 #[derive(Clone, Debug)]
@@ -38,8 +47,23 @@ pub(crate) struct Due {
     pub(crate) duplicates: u64,
     /// Microseconds at the 50th and 99th percentile, and the most.
     pub(crate) late: [u64; 3],
+    /// How it went, one for every [`STEP`].
+    pub(crate) steps: Vec<Step>,
     pub(crate) nats_memory: Option<u64>,
     pub(crate) peak_memory: u64,
+}
+
+/// How far it was at one time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Seconds since the window began.
+    pub(crate) at: u64,
+    /// How many had fallen due.
+    pub(crate) due: usize,
+    /// How many had come.
+    pub(crate) come: usize,
+    /// How many JetStream had made ready and nobody had leased yet, and how many were leased; on the distributed engine.
+    pub(crate) at_server: Option<(usize, usize)>,
 }
 
 struct Seen {
@@ -51,13 +75,14 @@ struct Seen {
     late: Vec<AtomicU64>,
     duplicates: AtomicU64,
     left: watch::Sender<usize>,
+    steps: Mutex<Vec<Step>>,
 }
 
 /// Runs it.
 pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let events = (options.deliveries.unwrap_or(DELIVERIES) / WEBHOOKS).max(1);
     let deliveries = events * WEBHOOKS;
-    let fanfare = Fanfare::start(options.engine).await?;
+    let fanfare = Fanfare::start_with(Setup { options: NO_BREAKERS, ..Setup::usual(options.engine) }).await?;
     let begins = now() + (5 + deliveries as u64 / FIRST_ATTEMPTS) * SECOND;
     let none = || (0..deliveries).map(|_| AtomicU64::new(0)).collect();
     let seen = Arc::new(Seen {
@@ -66,6 +91,7 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
         late: none(),
         duplicates: AtomicU64::new(0),
         left: watch::Sender::new(deliveries),
+        steps: Mutex::default(),
     });
     let seeing = Arc::clone(&seen);
     let rig = Rig::start(1, move |got| seeing.answer(got)).await?;
@@ -75,11 +101,14 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
     stream.all_of(options.connections, events).await?;
     let mut left = seen.left.subscribe();
+    let stepping = tokio::spawn(steps(Arc::clone(&seen), fanfare.nats));
     let within = Duration::from_micros(begins.saturating_sub(now())) + Duration::from_secs(WINDOW) + PATIENCE;
     let waiting = tokio::time::timeout(within, left.wait_for(|left| *left == 0)).await;
     if waiting.is_err() {
         return Err(format!("{} of {deliveries} deliveries have not come again", *seen.left.borrow()).into());
     }
+    stepping.abort();
+    let steps = std::mem::take(&mut *seen.steps.lock());
     let end = begins + WINDOW * SECOND;
     let after_window = seen.due.iter().filter(|due| due.load(Ordering::Relaxed) >= end).count();
     let mut late: Vec<u64> = seen.late.iter().map(|late| late.load(Ordering::Relaxed) - 1).collect();
@@ -88,10 +117,42 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
         deliveries,
         after_window,
         duplicates: seen.duplicates.load(Ordering::Relaxed),
+        steps,
         late: [50, 99, 100].map(|percent| percentile(&late, percent)),
         nats_memory: fanfare.peak_memory_of("nats-server")?,
         peak_memory: fanfare.peak_memory()?,
     })
+}
+
+/// Notes how far it is from the window's beginning on, until it is stopped.
+async fn steps(seen: Arc<Seen>, nats: Option<SocketAddr>) -> Result<(), Failure> {
+    let client = match nats {
+        Some(nats) => Some(async_nats::connect(format!("nats://{nats}")).await?),
+        None => None,
+    };
+    tokio::time::sleep(Duration::from_micros(seen.begins.saturating_sub(now()))).await;
+    let mut ticks = tokio::time::interval(STEP);
+    loop {
+        ticks.tick().await;
+        let at_server = match &client {
+            Some(client) => {
+                let answer = client.request("$JS.API.CONSUMER.INFO.FANFARE_DELIVERIES.workers", Bytes::new()).await?;
+                let info: Value = serde_json::from_slice(&answer.payload)?;
+                let count = |name: &str| info[name].as_u64().and_then(|count| usize::try_from(count).ok());
+                count("num_pending").zip(count("num_ack_pending"))
+            }
+            None => None,
+        };
+        let now = now();
+        let is_due = |due: &&AtomicU64| (1..=now).contains(&due.load(Ordering::Relaxed));
+        let step = Step {
+            at: (now - seen.begins) / SECOND,
+            due: seen.due.iter().filter(is_due).count(),
+            come: seen.due.len() - *seen.left.borrow(),
+            at_server,
+        };
+        seen.steps.lock().push(step);
+    }
 }
 
 impl Seen {

@@ -32,24 +32,27 @@ pub(crate) struct Setup {
     pub(crate) engine: Engine,
     /// How many processes deliver, on the distributed engine.
     pub(crate) workers: usize,
+    /// Whether ingest has the quotas that Fanfare has by itself, or some that nobody reaches.
+    pub(crate) quotas: bool,
     /// Options beyond the usual ones, as environment variables.
     pub(crate) options: &'static [(&'static str, &'static str)],
 }
 
+const UNLIMITED: &[(&str, &str)] = &[
+    ("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000"),
+    ("FANFARE_INGEST_BURST", "1000000"),
+    ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "0"),
+];
+
 impl Setup {
     /// One process of each service; quotas that nobody reaches, so that it is the machine that holds senders back.
     pub(crate) fn usual(engine: Engine) -> Self {
-        let unlimited = &[
-            ("FANFARE_INGEST_EVENTS_PER_SECOND", "1000000"),
-            ("FANFARE_INGEST_BURST", "1000000"),
-            ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "0"),
-        ];
-        Self { engine, workers: 1, options: unlimited }
+        Self { engine, workers: 1, quotas: false, options: &[] }
     }
 
     /// The same with the quotas that Fanfare has by itself.
     pub(crate) fn with_default_quotas(engine: Engine) -> Self {
-        Self { options: &[], ..Self::usual(engine) }
+        Self { quotas: true, ..Self::usual(engine) }
     }
 }
 
@@ -98,7 +101,9 @@ impl Fanfare {
     pub(crate) async fn start_with(setup: Setup) -> Result<Self, Failure> {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let (api, dir) = (free_address()?, tempfile::tempdir()?);
-        let environment = setup.options.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let unlimited: &[_] = if setup.quotas { &[] } else { UNLIMITED };
+        let options = unlimited.iter().chain(setup.options);
+        let environment = options.map(|(name, value)| (*name, (*value).to_owned())).collect();
         let mut started = Self { members: Vec::new(), api, manage: api, nats: None, client, environment, dir };
         match setup.engine {
             Engine::Embedded => started.service("serve", api).await?,
@@ -136,6 +141,8 @@ impl Fanfare {
         self.environment.extend([
             ("FANFARE_DISTRIBUTED_NATS_URLS", format!("nats://{nats}")),
             ("FANFARE_DISTRIBUTED_REDIS_URL", format!("redis://{redis}")),
+            // By itself it reserves more than JetStream may have on a small disk; a bench does not run for long.
+            ("FANFARE_DISTRIBUTED_EVENT_MAX_BYTES", (1_u64 << 30).to_string()),
             ("FANFARE_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned()),
         ]);
         Ok(())

@@ -83,6 +83,19 @@ pub(crate) fn print_due(options: &Options, due: &Due) {
         println!("{:<28} {:>10}", "peak memory, nats-server", mib(memory));
     }
     println!("{:<28} {:>10}", "peak memory, all processes", mib(due.peak_memory));
+    println!(
+        "\n{:<8} {:>10} {:>10} {:>14} {:>14} {:>10}",
+        "second", "due", "come", "not fired yet", "fired, waits", "leased"
+    );
+    for step in &due.steps {
+        let [waits, leased, not_fired] = match step.at_server {
+            Some((waits, leased)) => [waits, leased, step.due.saturating_sub(step.come + waits + leased)].map(Some),
+            None => [None; 3],
+        };
+        let [waits, leased, not_fired] =
+            [waits, leased, not_fired].map(|count| count.map_or_else(|| "-".to_owned(), |count| count.to_string()));
+        println!("{:<8} {:>10} {:>10} {not_fired:>14} {waits:>14} {leased:>10}", step.at, step.due, step.come);
+    }
     println!("\nverdicts");
     verdict("p99 late", due.late[1] < 2_000_000, "under 2 s");
 }

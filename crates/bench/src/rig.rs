@@ -41,7 +41,7 @@ pub(crate) enum Answer {
     Now(u16),
     /// This status after a while.
     After(Duration, u16),
-    /// 503 at once, with so many seconds in `Retry-After`.
+    /// 425 (too early) at once, with so many seconds in `Retry-After`: says nothing of how much the receiver can take.
     RetryAfter(u64),
     /// Nothing, until the other side gives up.
     Never,
@@ -138,7 +138,7 @@ async fn answer(one: Arc<One>, request: Request<Incoming>) -> Result<Response<Em
             *response.status_mut() = status_of(status);
         }
         Answer::RetryAfter(seconds) => {
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            *response.status_mut() = StatusCode::TOO_EARLY;
             response.headers_mut().insert("retry-after", seconds.into());
         }
         Answer::Never => std::future::pending().await,
