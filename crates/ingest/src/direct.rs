@@ -25,6 +25,10 @@ use crate::quota::Quota;
 /// How long to wait before the store is asked again that did not answer, or had no room.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long a project waits at least that its quota allows no more at this moment: what it is allowed comes in small batches, not
+/// one by one, and not in bursts that others would feel.
+const PACE: Duration = Duration::from_millis(20);
+
 /// How long a project waits of which too much waits to be fanned out already.
 const CROWDED: Duration = Duration::from_millis(100);
 

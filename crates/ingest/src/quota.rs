@@ -3,6 +3,7 @@
 mod bucket;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fanfare_core::clock::Monotonic;
 use fanfare_core::ids::ProjectId;
@@ -51,12 +52,13 @@ impl Quota {
     /// Where not even that one is there, nobody knows yet how many events there are, and all senders of the project wait:
     /// they are told to come back when a tenth of the burst is there, or one by one they would take each token as it comes.
     pub(crate) fn take_one(&self, project: &ProjectId, quotas: Quotas, now: Monotonic) -> Result<(), OverQuota> {
-        self.with_bucket(project, quotas, now, |bucket, rate| {
+        let taken = self.with_bucket(project, quotas, now, |bucket, rate| {
             bucket.take(1, rate, now).map_err(|over| {
                 let some = bucket.wait_for(rate.tenth(), rate, now).min(LONGEST_WAIT);
                 OverQuota { retry_after: some.max(over.retry_after) }
             })
-        })
+        });
+        taken.unwrap_or(Ok(()))
     }
 
     /// Takes the tokens of all events of a batch, the first of which has its token already; on failure that one is given back.
@@ -67,31 +69,26 @@ impl Quota {
         events: u32,
         now: Monotonic,
     ) -> Result<(), OverQuota> {
-        self.with_bucket(project, quotas, now, |bucket, rate| {
+        let taken = self.with_bucket(project, quotas, now, |bucket, rate| {
             bucket.give_back(1, rate);
             bucket.take(events.max(1), rate, now)
-        })
+        });
+        taken.unwrap_or(Ok(()))
     }
 
-    /// Takes as many tokens as there are, up to `most`, halving down from it; at least one.
+    /// Takes as many tokens as there are, at most `most`, and at least one.
+    ///
+    /// # Errors
+    /// There is none: how long it takes until there is.
     pub(crate) fn take_up_to(
         &self,
         project: &ProjectId,
         quotas: Quotas,
         most: u32,
         now: Monotonic,
-    ) -> Result<u32, OverQuota> {
-        let mut taken = most.max(1);
-        self.with_bucket(project, quotas, now, |bucket, rate| {
-            loop {
-                match bucket.take(taken, rate, now) {
-                    Ok(()) => return Ok(()),
-                    Err(over) if taken == 1 => return Err(over),
-                    Err(_) => taken /= 2,
-                }
-            }
-        })?;
-        Ok(taken)
+    ) -> Result<u32, Duration> {
+        let most = most.max(1);
+        self.with_bucket(project, quotas, now, |bucket, rate| bucket.take_up_to(most, rate, now)).unwrap_or(Ok(most))
     }
 
     /// The rate of a project: its own where it has one, else the configured one; `None` for no limit.
@@ -100,32 +97,29 @@ impl Quota {
         Rate::new(or(quotas.events_per_second, self.events_per_second), or(quotas.burst, self.burst))
     }
 
-    fn with_bucket(
+    /// Acts on the project's bucket; `None` where it needs none.
+    fn with_bucket<T>(
         &self,
         project: &ProjectId,
         quotas: Quotas,
         now: Monotonic,
-        act: impl FnOnce(&mut Bucket, &Rate) -> Result<(), OverQuota>,
-    ) -> Result<(), OverQuota> {
-        let Some(rate) = &self.rate(quotas) else {
-            return Ok(());
-        };
+        act: impl FnOnce(&mut Bucket, &Rate) -> T,
+    ) -> Option<T> {
+        let rate = &self.rate(quotas)?;
         let mut buckets = self.buckets.lock();
         if let Some(bucket) = buckets.by_project.get_mut(project) {
-            return act(bucket, rate);
+            return Some(act(bucket, rate));
         }
         if buckets.by_project.len() >= buckets.sweep_at {
             buckets.by_project.retain(|_, bucket| !bucket.is_full(now));
             buckets.sweep_at = (buckets.by_project.len() * 2).max(SWEEP_AT_LEAST);
         }
-        act(buckets.by_project.entry(project.clone()).or_default(), rate)
+        Some(act(buckets.by_project.entry(project.clone()).or_default(), rate))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use fanfare_core::clock::Clock as _;
     use fanfare_testkit::ManualClock;
 
@@ -167,10 +161,14 @@ mod tests {
         let take = |most| limited.take_up_to(&project(1), DEFAULT, most, clock.monotonic());
         assert_eq!(take(400), Ok(400));
         assert_eq!(take(400), Ok(100));
-        assert_eq!(take(400), Err(OverQuota { retry_after: 1 }));
+        assert_eq!(take(400), Err(Duration::from_millis(10)), "a hundredth of a second at 100 a second");
+        clock.advance(Duration::from_millis(4));
+        assert_eq!(take(64), Err(Duration::from_millis(6)));
+        clock.advance(Duration::from_millis(6));
+        assert_eq!(take(64), Ok(1));
         clock.advance(Duration::from_secs(1));
         assert_eq!(take(64), Ok(64));
-        assert_eq!(take(64), Ok(32));
+        assert_eq!(take(64), Ok(36));
         assert_eq!(free.take_up_to(&project(1), DEFAULT, 64, clock.monotonic()), Ok(64));
     }
 

@@ -56,17 +56,21 @@ impl Index {
 
     /// One is not there any more.
     pub(super) fn leave(&mut self, project: &str, sequence: u64) {
-        self.retain(project, |waiting| *waiting != sequence);
+        self.change(project, |waiting| waiting.retain(|waiting| *waiting != sequence));
     }
 
     /// None of the project's up to this one is.
     pub(super) fn leave_up_to(&mut self, project: &str, sequence: u64) {
-        self.retain(project, |waiting| *waiting > sequence);
+        self.change(project, |waiting| {
+            // There may be a hundred thousand behind them.
+            let gone = waiting.partition_point(|waiting| *waiting <= sequence);
+            waiting.drain(..gone);
+        });
     }
 
-    fn retain(&mut self, project: &str, keep: impl Fn(&u64) -> bool) {
+    fn change(&mut self, project: &str, change: impl FnOnce(&mut VecDeque<u64>)) {
         if let Some(waiting) = self.projects.get_mut(project) {
-            waiting.retain(keep);
+            change(waiting);
             if waiting.is_empty() {
                 self.projects.remove(project);
             }

@@ -1,4 +1,5 @@
-//! Works one partition of the intake off: the projects take turns, each with a batch at a time, as their quotas allow.
+//! Works one partition of the intake off: the projects take turns, some at once, each with a batch at a time, as their quotas
+//! allow. A project has one turn at a time, so its messages are taken in in order.
 //!
 //! A batch, in this order:
 //!
@@ -21,97 +22,130 @@ use fanfare_core::ports::intake::{IntakePartition, Published, Rejection, Waiting
 use fanfare_core::ports::{StoreErrorKind, StoreResult};
 use fanfare_http::Problem;
 use fanfare_runtime::tasks::report;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
 use super::line::Line;
-use super::{CROWDED, Direct, PAUSE, judge};
+use super::{CROWDED, Direct, PACE, PAUSE, judge};
 use crate::answer;
 use crate::strict::{self, Places};
 
 /// The most messages of one turn: few enough that others wait some milliseconds, enough to share what a batch costs.
 const TURN: u32 = 64;
 
+/// So many projects have their turn at once: what one has to wait for at the store holds up none of the others.
+const AT_ONCE: usize = 8;
+
 /// Works the partition off until shutdown, or until it has gone to another process.
 ///
 /// # Errors
 /// When the store fails for good: nobody else would work the partition off while this process has it.
 pub(super) async fn run(direct: Arc<Direct>, partition: Arc<dyn IntakePartition>) -> StoreResult<()> {
-    let mut line = Line::default();
+    let (mut line, mut turns) = (Line::new(), FuturesUnordered::new());
     loop {
-        let turn = tokio::select! {
+        let now = direct.clock.monotonic();
+        while turns.len() < AT_ONCE
+            && let Some(waiting) = line.next(now)
+        {
+            turns.push(turn(&direct, &*partition, waiting));
+        }
+        // Turns go on while news is waited for, and the other way round.
+        let failed = tokio::select! {
             biased;
             () = direct.shutdown.cancelled() => return Ok(()),
-            turn = take_turn(&direct, &*partition, &mut line) => turn,
+            Some((project, turn)) = turns.next() => end(&direct, &mut line, &project, turn).err(),
+            news = news(&direct, &*partition, &line) => news.map(|all| line.join(all, direct.clock.monotonic())).err(),
         };
-        match turn {
-            Ok(()) => {}
-            Err(error) if error.is_retryable() => {
-                tracing::warn!(error = %report(&error), "could not take published events in; trying again");
-                direct.pause(PAUSE).await;
+        let Some(error) = failed else { continue };
+        if error.kind == StoreErrorKind::Lost {
+            if !direct.shutdown.is_cancelled() {
+                tracing::info!("a partition of the intake has gone to another process");
             }
-            Err(error) if error.kind == StoreErrorKind::Lost => {
-                if !direct.shutdown.is_cancelled() {
-                    tracing::info!("a partition of the intake has gone to another process");
-                }
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            return Ok(());
+        }
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        let now = direct.clock.monotonic();
+        if line.hold(now, now.after(PAUSE)) {
+            tracing::warn!(error = %report(&error), "could not take published events in; trying again");
         }
     }
 }
 
-/// One project's turn, or a wait for there to be one.
-async fn take_turn(direct: &Direct, partition: &dyn IntakePartition, line: &mut Line) -> StoreResult<()> {
-    line.join(partition.waiting().await?, direct.clock.monotonic());
-    let Some(Waiting { project, count }) = line.next() else {
-        // Everybody who has something waiting has been put off.
-        let time = async {
-            match line.next_time() {
-                Some(time) => direct.clock.sleep_until(time).await,
-                None => std::future::pending().await,
-            }
-        };
-        return tokio::select! {
-            arrived = partition.arrival() => arrived,
-            () = time => Ok(()),
-        };
+/// Waits until somebody may join the line: all who have something waiting.
+async fn news(direct: &Direct, partition: &dyn IntakePartition, line: &Line) -> StoreResult<Vec<Waiting>> {
+    let now = direct.clock.monotonic();
+    let time = async {
+        match line.next_time(now) {
+            Some(time) => direct.clock.sleep_until(time).await,
+            None => std::future::pending().await,
+        }
     };
-    if direct.log.backlog().await? > direct.max_backlog {
-        // What waits here is kept; it goes on when fan-out has caught up.
-        direct.pause(PAUSE).await;
-        return Ok(());
-    }
-    let most = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, TURN);
-    match direct.tokens(&project, most) {
-        Ok(tokens) => {
-            if !direct.take_in(partition, &project, tokens).await? {
-                line.put_off(project, direct.clock.monotonic().after(CROWDED));
-            }
-            Ok(())
-        }
-        Err(wait) => {
-            line.put_off(project, direct.clock.monotonic().after(wait));
-            Ok(())
+    if !line.is_stale() {
+        tokio::select! {
+            arrived = partition.arrival() => arrived?,
+            () = time => {}
         }
     }
+    partition.waiting().await
+}
+
+/// What became of a turn.
+enum Turn {
+    /// The project may join the line again at once.
+    Over,
+    /// It may do so after this time.
+    PutOff(Duration),
+    /// Too much waits to be fanned out. What waits here is kept; it goes on when fan-out has caught up.
+    Full,
+}
+
+/// A project's turn: as many messages as its quota allows.
+async fn turn(
+    direct: &Direct,
+    partition: &dyn IntakePartition,
+    Waiting { project, count }: Waiting,
+) -> (Arc<str>, StoreResult<Turn>) {
+    let turn = async {
+        if direct.log.backlog().await? > direct.max_backlog {
+            return Ok(Turn::Full);
+        }
+        let wanted = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, TURN);
+        let tokens = match direct.tokens(&project, wanted) {
+            Ok(tokens) => tokens,
+            Err(wait) => return Ok(Turn::PutOff(wait.max(PACE))),
+        };
+        if !direct.take_in(partition, &project, tokens).await? {
+            return Ok(Turn::PutOff(CROWDED));
+        }
+        Ok(if tokens < wanted { Turn::PutOff(PACE) } else { Turn::Over })
+    };
+    let turn = turn.await;
+    (project, turn)
+}
+
+fn end(direct: &Direct, line: &mut Line, project: &Arc<str>, turn: StoreResult<Turn>) -> StoreResult<()> {
+    let now = direct.clock.monotonic();
+    let until = match &turn {
+        Ok(Turn::PutOff(time)) => Some(now.after(*time)),
+        Ok(Turn::Over | Turn::Full) | Err(_) => None,
+    };
+    line.ended(project, until);
+    if let Turn::Full = turn? {
+        line.hold(now, now.after(PAUSE));
+    }
+    Ok(())
 }
 
 impl Direct {
-    async fn pause(&self, time: Duration) {
-        tokio::select! {
-            () = self.shutdown.cancelled() => {}
-            () = self.clock.sleep(time) => {}
-        }
-    }
-
     /// How many of a project's messages may be looked at now, or how long it has to wait for the first. What turns out to be no
     /// event counts as well: looking at it costs as much.
     fn tokens(&self, project: &str, most: u32) -> Result<u32, Duration> {
         // What is no project's name has no bucket; its messages are rejected.
         let Ok(project) = ProjectId::new(project) else { return Ok(most) };
         let quotas = self.registry.project(&project).map(|served| served.project.quotas).unwrap_or_default();
-        self.quota
-            .take_up_to(&project, quotas, most, self.clock.monotonic())
-            .map_err(|over| Duration::from_secs(over.retry_after.into()))
+        self.quota.take_up_to(&project, quotas, most, self.clock.monotonic())
     }
 
     /// See the [module](self) for the order. False: the project has to wait, and nothing was done.

@@ -28,8 +28,13 @@ impl Rate {
 
     /// A tenth of what a bucket holds, at least 1.
     pub(super) fn tenth(&self) -> u32 {
-        let tokens = self.fill.as_nanos() * u128::from(self.per_second.get()) / 1_000_000_000;
-        u32::try_from(tokens / 10).unwrap_or(u32::MAX).max(1)
+        (self.tokens_in(self.fill) / 10).max(1)
+    }
+
+    /// How many tokens come in that time, rounded down.
+    fn tokens_in(&self, time: Duration) -> u32 {
+        let tokens = time.as_nanos() * u128::from(self.per_second.get()) / 1_000_000_000;
+        u32::try_from(tokens).unwrap_or(u32::MAX)
     }
 
     /// How long these tokens take to come, rounded up to the nanosecond, so that the rate is never exceeded.
@@ -62,11 +67,32 @@ impl Bucket {
         Err(OverQuota { retry_after: self.wait_for(tokens, rate, now) })
     }
 
+    /// Takes as many tokens as there are, at most `most`, which is at least one.
+    ///
+    /// # Errors
+    /// There is none: how long it takes until there is.
+    pub(super) fn take_up_to(&mut self, most: u32, rate: &Rate, now: Monotonic) -> Result<u32, Duration> {
+        // Clamped for the reason that is given in `take`.
+        self.full_at = self.full_at.clamp(now, now.after(rate.fill));
+        let left = rate.fill.saturating_sub(self.full_at.since(now));
+        match rate.tokens_in(left).min(most) {
+            0 => Err(self.missing(1, rate, now)),
+            tokens => {
+                self.full_at = self.full_at.after(rate.time_of(tokens));
+                Ok(tokens)
+            }
+        }
+    }
+
     /// Whole seconds until these tokens are there, if nobody takes any.
     pub(super) fn wait_for(&self, tokens: u32, rate: &Rate, now: Monotonic) -> u32 {
-        let missing = self.full_at.max(now).after(rate.time_of(tokens)).since(now).saturating_sub(rate.fill);
+        let missing = self.missing(tokens, rate, now);
         let seconds = missing.as_secs() + u64::from(missing.subsec_nanos() > 0);
         u32::try_from(seconds).unwrap_or(u32::MAX)
+    }
+
+    fn missing(&self, tokens: u32, rate: &Rate, now: Monotonic) -> Duration {
+        self.full_at.max(now).after(rate.time_of(tokens)).since(now).saturating_sub(rate.fill)
     }
 
     /// Undoes a [`Self::take`].
@@ -101,6 +127,35 @@ mod tests {
                         let mut later = bucket;
                         let then = now.after(Duration::from_secs(u64::from(retry_after)));
                         prop_assert_eq!(later.take(tokens, &rate, then), Ok(()));
+                    }
+                }
+                let come_in = now.0.as_millis() * u128::from(per_second) / 1000;
+                prop_assert!(u128::from(passed) <= u128::from(burst) + come_in + 1);
+            }
+        }
+
+        /// The same of who takes what there is: he takes all of it, and finds a token after exactly the time that he is told.
+        #[test]
+        fn what_there_is_is_taken_and_the_wait_for_more_is_exact(
+            per_second in 1u32..100_000,
+            burst in 500u32..50_000,
+            asks in prop::collection::vec((0u64..500, 1u32..=64), 1..200),
+        ) {
+            let rate = Rate::new(per_second, burst).unwrap();
+            let (mut bucket, mut now, mut passed) = (Bucket::default(), Monotonic::default(), 0u64);
+            for (millis, most) in asks {
+                now = now.after(Duration::from_millis(millis));
+                match bucket.take_up_to(most, &rate, now) {
+                    Ok(taken) => {
+                        prop_assert!((1..=most).contains(&taken));
+                        let mut rest = bucket;
+                        prop_assert!(taken == most || rest.take(1, &rate, now).is_err());
+                        passed += u64::from(taken);
+                    }
+                    Err(wait) => {
+                        let mut later = bucket;
+                        prop_assert!(later.take(1, &rate, now.after(wait.saturating_sub(Duration::from_nanos(1)))).is_err());
+                        prop_assert_eq!(later.take_up_to(most, &rate, now.after(wait)), Ok(1));
                     }
                 }
                 let come_in = now.0.as_millis() * u128::from(per_second) / 1000;

@@ -25,6 +25,18 @@ struct State {
     backlog: u64,
     crowded: u64,
     failing: Option<StoreErrorKind>,
+    asked: Asked,
+}
+
+/// How often it was asked for something.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    /// How long its backlog is.
+    pub(crate) backlog: usize,
+    /// Whether a line is crowded.
+    pub(crate) crowded: usize,
+    /// For anything else, while it failed.
+    pub(crate) refused: usize,
 }
 
 impl MemoryLog {
@@ -44,6 +56,10 @@ impl MemoryLog {
         self.state.lock().failing = kind;
     }
 
+    pub(crate) fn asked(&self) -> Asked {
+        self.state.lock().asked
+    }
+
     pub(crate) fn set_crowded(&self, crowded: u64) {
         self.state.lock().crowded = crowded;
     }
@@ -53,10 +69,10 @@ impl MemoryLog {
     }
 
     fn healthy(&self, doing: &'static str) -> StoreResult<()> {
-        match self.state.lock().failing {
-            Some(kind) => Err(StoreError::new(kind, doing, "disk /dev/secret is gone")),
-            None => Ok(()),
-        }
+        let mut state = self.state.lock();
+        let Some(kind) = state.failing else { return Ok(()) };
+        state.asked.refused += 1;
+        Err(StoreError::new(kind, doing, "disk /dev/secret is gone"))
     }
 }
 
@@ -92,11 +108,15 @@ impl EventLog for MemoryLog {
     }
 
     async fn backlog(&self) -> StoreResult<u64> {
-        Ok(self.state.lock().backlog)
+        let mut state = self.state.lock();
+        state.asked.backlog += 1;
+        Ok(state.backlog)
     }
 
     async fn is_crowded(&self, _: &[Event], max: u64) -> StoreResult<bool> {
-        Ok(self.state.lock().crowded >= max)
+        let mut state = self.state.lock();
+        state.asked.crowded += 1;
+        Ok(state.crowded >= max)
     }
 
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {

@@ -4,6 +4,8 @@
 
 mod admission;
 mod batch;
+mod direct;
+mod intake;
 mod keys;
 mod log;
 mod single;

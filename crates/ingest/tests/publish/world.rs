@@ -22,6 +22,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use ulid::Ulid;
 
+use crate::intake::MemoryIntake;
 use crate::log::MemoryLog;
 use crate::store::MemoryStore;
 
@@ -56,8 +57,9 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: ManualClock,
     pub(crate) router: Router,
+    ingest: Ingest,
     metrics: Metrics,
-    _tasks: Tasks,
+    tasks: Tasks,
 }
 
 /// What came back.
@@ -112,8 +114,14 @@ impl World {
         soon("the load of the registry", registry.loaded()).await;
         let ingest =
             Ingest { log: log.clone(), store: as_store, registry, admin_key: Some(AdminKey::new(ADMIN.1)), config };
-        let router = fanfare_http::with_fallbacks(ingest.router(as_clock, metrics.clone()));
-        Self { log, store, clock, router, metrics, _tasks: tasks }
+        let router = fanfare_http::with_fallbacks(ingest.clone().router(as_clock, metrics.clone()));
+        Self { log, store, clock, router, ingest, metrics, tasks }
+    }
+
+    /// Takes in what comes to this intake.
+    pub(crate) fn take_in(&self, intake: &MemoryIntake) {
+        let clock = Arc::new(self.clock.clone());
+        self.ingest.start(Arc::new(intake.clone()), clock, self.metrics.clone(), &self.tasks);
     }
 
     /// Another process makes a key.
