@@ -45,4 +45,4 @@ createServer(async (request, response) => {
     console.log(request.headers["x-webhook-event"], key, Object.keys(event).join(",")); // queue the work here
   }
   response.writeHead(200).end();
-}).listen(Number(process.env.PORT ?? 3000), "127.0.0.1");
+}).listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? "127.0.0.1");

@@ -127,6 +127,13 @@ async fn services_work_with_their_rights_and_producers_publish_their_projects_ev
     assert!(status == 204 || status == 202, "{status}");
     console.eventually("/v1/events/gated", |_, shown| shown["deliveries"][0]["status"] == "discarded").await;
 
+    for member in &members {
+        // Also Redis answers, without which they would go on.
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        while member.readiness().await != Some((200, r#"{"status":"ready"}"#.to_owned())) {
+            ticks.tick().await;
+        }
+    }
     assert_eq!(said.try_recv().ok(), None);
     let log = installation.nats.log();
     assert!(!log.contains("Violation"), "a service lacks a right:\n{log}");

@@ -1,5 +1,6 @@
 //! The workspace's chores: `cargo xtask test` gets what the tests need and runs them all, `cargo xtask bench` measures.
 
+mod compose;
 mod run;
 mod test;
 mod tools;
@@ -11,6 +12,7 @@ usage: cargo xtask <command>
 
   test [FILTER]        runs every test, getting by itself what they need
   bench [OPTIONS]      measures throughput, latency and cost on loopback; `bench --help` lists the options
+  compose              runs docker-compose.yml for real with podman, on Debian as root; takes minutes
   sim [OPTIONS]        simulates worlds: `--seeds N`, `--from SEED`, `--threads N`; `--replay SEED` shows one
 ";
 
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test", filter @ ..] => test::test(filter),
         ["bench", options @ ..] => run::bench(options),
+        ["compose"] => compose::compose(),
         ["sim", options @ ..] => run::run(run::cargo().args(["run", "-q", "-p", "fanfare-sim", "--"]).args(options)),
         _ => Err(USAGE.to_owned()),
     };

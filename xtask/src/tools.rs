@@ -4,6 +4,7 @@
 //! The PATH comes first. What is missing is installed by apt on Debian as root; elsewhere it is said what to install. The
 //! client libraries are pinned by the lock files under `tests/clients` and installed under `target/tools`.
 
+mod containers;
 mod debian;
 mod prometheus;
 mod servers;
@@ -14,6 +15,8 @@ use std::process::Command;
 
 use crate::run::{output, root, run, target};
 use crate::say;
+
+pub(crate) use containers::{ContainerTools, containers};
 
 /// Where the tools are.
 pub(crate) struct Tools {
@@ -147,7 +150,12 @@ fn node_clients() -> Result<(), String> {
 
 /// Python's clients, by their hashed requirements, in a virtual environment of their own.
 fn python_clients() -> Result<PathBuf, String> {
-    let (from, to) = (root().join("tests/clients/python"), target().join("tools/python"));
+    python("python")
+}
+
+/// A Python with what the requirements in a folder of `tests/clients` say, each with its hash, in an environment of its own.
+fn python(folder: &str) -> Result<PathBuf, String> {
+    let (from, to) = (root().join("tests/clients").join(folder), target().join("tools").join(folder));
     let python = to.join("venv/bin/python");
     if is_current(&from, &["requirements.txt"], &to)? && python.exists() {
         return Ok(python);
