@@ -36,6 +36,8 @@ mod bad_input;
 mod cluster;
 #[path = "blackbox/compose.rs"]
 mod compose;
+#[path = "blackbox/config.rs"]
+mod config;
 #[path = "blackbox/crash.rs"]
 mod crash;
 #[path = "blackbox/delivery.rs"]
@@ -92,6 +94,8 @@ mod readiness;
 mod receivers;
 #[path = "blackbox/redis.rs"]
 mod redis;
+#[path = "blackbox/rolling.rs"]
+mod rolling;
 #[path = "blackbox/rotation.rs"]
 mod rotation;
 #[path = "blackbox/same_ids.rs"]

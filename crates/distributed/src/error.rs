@@ -48,6 +48,18 @@ pub enum ConnectError {
         /// The least that will do.
         needed: &'static str,
     },
+    /// A newer version of Fanfare wrote to a stream.
+    #[error(
+        "stream {stream} has layout {found}, and this version knows layouts up to {known}; run the version that wrote it"
+    )]
+    Newer {
+        /// Which stream.
+        stream: String,
+        /// The layout it has.
+        found: String,
+        /// The newest that this version knows.
+        known: u32,
+    },
     /// A stream that holds deliveries has a limit by which the server would drop some.
     #[error(
         "stream {stream} has a limit by which deliveries would be lost ({limits}); remove it, or start with --apply"

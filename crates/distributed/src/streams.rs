@@ -3,6 +3,9 @@
 //! What is missing is made. What differs is reported with the difference, and changed only where the operator says so. A
 //! limit on the streams that hold deliveries is refused in words of its own: the server would drop deliveries and schedules.
 
+pub(crate) mod layout;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -30,7 +33,14 @@ struct Wanted {
 
 /// Makes or checks every stream, bucket and consumer.
 pub(crate) async fn ensure(context: &Context, names: &Names, config: &DistributedConfig) -> Result<(), ConnectError> {
-    for wanted in wanted(names, config) {
+    let wanted = wanted(names, config);
+    // All of them before anything is changed.
+    for stream in &wanted {
+        if let Some(found) = look(context, &stream.config.name).await? {
+            layout::check(&found)?;
+        }
+    }
+    for wanted in wanted {
         ensure_stream(context, wanted, config.apply).await?;
     }
     let consumer = pull::Config {
@@ -50,6 +60,7 @@ pub(crate) async fn ensure(context: &Context, names: &Names, config: &Distribute
 
 fn wanted(names: &Names, config: &DistributedConfig) -> Vec<Wanted> {
     let base = |name: String, subjects: Vec<String>| Config {
+        metadata: layout::marked(HashMap::new()),
         name,
         subjects,
         storage: StorageType::File,
@@ -138,25 +149,26 @@ fn bound(bytes: u64) -> i64 {
 
 async fn ensure_stream(context: &Context, wanted: Wanted, apply: bool) -> Result<(), ConnectError> {
     let name = wanted.config.name.clone();
-    let found = match context.get_stream(&name).await {
-        Ok(stream) => stream.cached_info().config.clone(),
-        Err(error) => {
-            let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND);
-            if !missing {
-                return Err(refused(format!("look at the stream {name}"), error));
-            }
-            let made = context.create_stream(wanted.config).await;
-            return made.map(|_| ()).map_err(|error| refused(format!("make the stream {name}"), error));
-        }
+    let Some(found) = look(context, &name).await? else {
+        let made = context.create_stream(wanted.config).await;
+        return made.map(|_| ()).map_err(|error| refused(format!("make the stream {name}"), error));
     };
     let differences = differences(&found, &wanted.config);
     if differences.0.is_empty() {
-        return Ok(());
+        if layout::is_marked(&found) {
+            return Ok(());
+        }
+        let marked = Config { metadata: layout::marked(found.metadata.clone()), ..found };
+        let updated = context.update_stream(marked).await;
+        return updated.map(|_| ()).map_err(|error| refused(format!("mark the layout of the stream {name}"), error));
     }
     if apply {
         tracing::warn!(stream = name, %differences, "changing a stream to what is configured");
-        let changed =
-            Config { description: found.description.clone(), metadata: found.metadata.clone(), ..wanted.config };
+        let changed = Config {
+            description: found.description.clone(),
+            metadata: layout::marked(found.metadata.clone()),
+            ..wanted.config
+        };
         let updated = context.update_stream(changed).await;
         return updated.map(|_| ()).map_err(|error| refused(format!("change the stream {name}"), error));
     }
@@ -165,6 +177,17 @@ async fn ensure_stream(context: &Context, wanted: Wanted, apply: bool) -> Result
         return Err(ConnectError::Limited { stream: name, limits });
     }
     Err(ConnectError::Drifted { stream: name, differences })
+}
+
+/// A stream as the server has it, if it does.
+async fn look(context: &Context, name: &str) -> Result<Option<Config>, ConnectError> {
+    match context.get_stream(name).await {
+        Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
+        Err(error) => {
+            let missing = matches!(error.kind(), GetStreamErrorKind::JetStream(said) if said.error_code() == ErrorCode::STREAM_NOT_FOUND);
+            if missing { Ok(None) } else { Err(refused(format!("look at the stream {name}"), error)) }
+        }
+    }
 }
 
 /// The options by which a server removes or refuses messages.

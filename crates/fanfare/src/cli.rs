@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use fanfare_core::ids::ProjectId;
 
 use crate::config::Setting;
+use crate::serve::Roles;
 
 /// A durable webhook dispatcher: publish an event once, every webhook subscribed to it receives it.
 #[derive(Debug, Parser)]
@@ -37,10 +38,83 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Print every option: its name, its variable, its default, what it is for
     Options(OptionsArgs),
+    /// Check the configuration that a service would take, or show it
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// What `config` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Say everything that is wrong with it, and what is allowed; ends with 2 if anything is, else with 0
+    Check(CheckArgs),
+    /// Print every option that the service goes by, its value, and where that was set; secrets are not shown
+    Show(ShowArgs),
+}
+
+/// Options of `config check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Whose configuration
+    #[arg(value_enum, default_value_t = Service::Serve)]
+    pub(crate) service: Service,
+    /// The options as they would be given to the service.
+    #[command(flatten)]
+    pub(crate) options: ServeArgs,
+}
+
+/// Options of `config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// What is shown, by the same options as are checked.
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A service, as its command is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    /// All in one process
+    Serve,
+    /// Events in
+    Ingest,
+    /// Events to deliveries
+    Fanout,
+    /// Deliveries out
+    Delivery,
+    /// The management API
+    Console,
+}
+
+impl Service {
+    /// What it runs.
+    pub(crate) fn roles(self) -> Roles {
+        match self {
+            Service::Serve => Roles::ALL,
+            Service::Ingest => Roles::INGEST,
+            Service::Fanout => Roles::FANOUT,
+            Service::Delivery => Roles::DELIVERY,
+            Service::Console => Roles::CONSOLE,
+        }
+    }
+
+    /// The name of its command.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Service::Serve => "serve",
+            Service::Ingest => "ingest",
+            Service::Fanout => "fanout",
+            Service::Delivery => "delivery",
+            Service::Console => "console",
+        }
+    }
 }
 
 /// Options of the services. All others are set in the file, in the environment, or with `--set`.
-#[derive(Debug, Args, Default)]
+#[derive(Clone, Debug, Args, Default)]
 #[command(after_help = "Every option can also be set in the file and as FANFARE_<SECTION>_<KEY> in the environment.\n\
     The command line goes before the environment, the environment before the file.\n\
     Secrets (FANFARE_API_KEY, FANFARE_ADMIN_KEY, FANFARE_ENCRYPTION_KEY) are not taken from the command line, which other users can see;\n\
@@ -171,6 +245,19 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_service_is_checked_and_shown_with_the_options_it_would_get() {
+        let cli = parse("fanfare config show ingest --json --nats nats://127.0.0.1:4222 --set log=warn").unwrap();
+        let Command::Config(ConfigCommand::Show(show)) = cli.command else { panic!("not config show") };
+        assert!(show.json && show.check.service == Service::Ingest);
+        assert_eq!(show.check.options.settings().len(), 2);
+        let cli = parse("fanfare config check").unwrap();
+        let Command::Config(ConfigCommand::Check(check)) = cli.command else { panic!("not config check") };
+        assert_eq!((check.service, check.service.name()), (Service::Serve, "serve"));
+        let error = parse("fanfare config check ingst").unwrap_err();
+        assert!(error.contains("ingest") && error.contains("console"), "{error}");
     }
 
     #[test]

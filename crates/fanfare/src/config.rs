@@ -1,7 +1,7 @@
 //! The configuration of a process: every option, its default, and how its layers come together.
 //!
 //! Layers, each over the one before: the defaults, the file of `--config` or `FANFARE_CONFIG`, the environment, the command
-//! line. [`load()`] reads them, refuses what it does not know by naming the nearest right name, and checks every value against
+//! line. [`effective()`] reads them, refuses what it does not know by naming the nearest right name, and checks every value against
 //! its range; nothing that it lets through is checked again.
 
 mod allow_list;
@@ -14,6 +14,7 @@ mod problem;
 mod ranges;
 pub(crate) mod reference;
 mod secret_text;
+mod show;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use allow_list::AllowList;
 pub(crate) use environment::ProcessEnvironment;
-pub(crate) use load::{Setting, load};
+pub(crate) use load::{Effective, Setting, effective};
 pub(crate) use problem::Problems;
 pub(crate) use secret_text::SecretText;
 
@@ -62,6 +63,9 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// How long stopping may take in all, 1 s to 10 min. The default is below the 30 s that container platforms wait.
     pub(crate) shutdown_grace: Span,
+    /// How long a process that is asked to stop works on while it says that it is not ready, so that balancers and DNS notice
+    /// before it takes nothing new. Part of `shutdown_grace`, and shorter. None by default, for processes without a balancer.
+    pub(crate) shutdown_delay: Span,
     /// The API's listener.
     pub(crate) server: ServerConfig,
     /// Events in.
@@ -101,6 +105,7 @@ impl Default for Config {
             encryption_key: SecretText::default(),
             log: "info".to_owned(),
             shutdown_grace: Span::from_secs(25),
+            shutdown_delay: Span::from_secs(0),
             server: ServerConfig::default(),
             ingest: IngestConfig::default(),
             fanout: FanoutConfig::default(),

@@ -61,7 +61,7 @@ pub(crate) async fn demo(args: &DemoArgs) -> Result<ExitCode, Report> {
     let mut running = Running::start(&config, Roles::ALL, listeners, Arc::clone(&clock)).await?;
 
     let outcome = play(args, &config, &directory, &mut running, &mut signals, clock).await;
-    let stopped = running.stop_unless_asked_again(config.shutdown_grace.get(), &mut signals).await;
+    let stopped = running.stop_unless_asked_again(config.shutdown_grace.get(), Duration::ZERO, &mut signals).await;
     let code = outcome?;
     stopped.map(|()| code)
 }

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// wrong: Docker keeps the others for itself.
 pub(crate) async fn healthcheck(args: HealthcheckArgs) -> Result<ExitCode, Report> {
     let settings = args.admin_listen.map(|text| Setting::flag("--admin-listen", "admin_listen", text));
-    let config = config::load(args.config, &ProcessEnvironment, settings.into_iter().collect());
-    let config = config.map_err(|problems| Report::new(format!("the configuration is wrong\n{problems}")))?;
+    let config = config::effective(args.config, &ProcessEnvironment, settings.into_iter().collect());
+    let config = config.map_err(|problems| Report::new(format!("the configuration is wrong\n{problems}")))?.config;
     let url = format!("http://{}/readyz", here(config.admin_listen));
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let client = client.map_err(|error| Report::because("cannot set an HTTP client up", &error))?;

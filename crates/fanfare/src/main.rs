@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use cli::{Cli, Command, ServeArgs};
-use config::ProcessEnvironment;
+use cli::{CheckArgs, Cli, Command, ConfigCommand, ServeArgs, ShowArgs};
+use config::{Effective, ProcessEnvironment};
 use report::Report;
 use serve::Roles;
 
@@ -31,49 +31,80 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Report> {
-    if let Command::Options(args) = &cli.command {
-        let text = if args.markdown { config::reference::markdown() } else { config::reference::text() };
-        let written = std::io::stdout().write_all(text.as_bytes());
-        return match written {
-            // Whoever reads it may have seen enough.
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-                Err(Report::because("cannot write the options", &error))
-            }
-            Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
-        };
+    match cli.command {
+        Command::Options(args) => {
+            print(&if args.markdown { config::reference::markdown() } else { config::reference::text() })
+        }
+        Command::Config(ConfigCommand::Check(args)) => {
+            configuration(&args)?;
+            print(&format!("the configuration of {} is in order\n", args.service.name()))
+        }
+        Command::Config(ConfigCommand::Show(ShowArgs { check, json })) => {
+            let effective = configuration(&check)?;
+            let (name, roles) = (check.service.name(), check.service.roles());
+            print(&if json { effective.json(name, roles) } else { effective.table(roles) })
+        }
+        Command::Serve(args) => running(serve(args, Roles::ALL)),
+        Command::Ingest(args) => running(serve(args, Roles::INGEST)),
+        Command::Fanout(args) => running(serve(args, Roles::FANOUT)),
+        Command::Delivery(args) => running(serve(args, Roles::DELIVERY)),
+        Command::Console(args) => running(serve(args, Roles::CONSOLE)),
+        Command::Demo(args) => running(demo::demo(&args)),
+        Command::Healthcheck(args) => running(healthcheck::healthcheck(args)),
+        Command::Init(args) => {
+            for_the_owner_alone();
+            init::init(&args).map(|()| ExitCode::SUCCESS)
+        }
     }
-    // Whatever this process makes holds what others trusted it with: it is for its owner alone.
+}
+
+/// Whatever this process makes holds what others trusted it with: nobody else may read it.
+fn for_the_owner_alone() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    if let Command::Init(args) = &cli.command {
-        return init::init(args).map(|()| ExitCode::SUCCESS);
+}
+
+/// Prints what was asked for.
+fn print(text: &str) -> Result<ExitCode, Report> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads it may have seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Report::because("cannot write to standard output", &error))
+        }
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Runs until it ends, with all that a process needs which serves.
+fn running(service: impl Future<Output = Result<ExitCode, Report>>) -> Result<ExitCode, Report> {
+    for_the_owner_alone();
     // The process's one TLS provider; it fails only if there is one already, and then that is the one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Report::because("cannot start the async runtime", &error))?;
-    let ended = match cli.command {
-        Command::Serve(args) => runtime.block_on(serve(args, Roles::ALL)),
-        Command::Ingest(args) => runtime.block_on(serve(args, Roles::INGEST)),
-        Command::Fanout(args) => runtime.block_on(serve(args, Roles::FANOUT)),
-        Command::Delivery(args) => runtime.block_on(serve(args, Roles::DELIVERY)),
-        Command::Console(args) => runtime.block_on(serve(args, Roles::CONSOLE)),
-        Command::Demo(args) => runtime.block_on(demo::demo(&args)),
-        Command::Healthcheck(args) => runtime.block_on(healthcheck::healthcheck(args)),
-        // Done above, without a runtime.
-        Command::Options(_) | Command::Init(_) => Ok(ExitCode::SUCCESS),
-    };
+    let ended = runtime.block_on(service);
     // Whatever had to be waited for has been; a name lookup that hangs in a thread of its own must not hold the process.
     runtime.shutdown_background();
     ended
 }
 
 async fn serve(args: ServeArgs, roles: Roles) -> Result<ExitCode, Report> {
+    let config = checked(args, roles)?.config;
+    serve::serve(&config, roles).await.map(|()| ExitCode::SUCCESS)
+}
+
+/// The configuration that `config` is asked about.
+fn configuration(args: &CheckArgs) -> Result<Effective, Report> {
+    checked(args.options.clone(), args.service.roles())
+}
+
+/// The configuration of a process of these roles, if it is in order.
+fn checked(args: ServeArgs, roles: Roles) -> Result<Effective, Report> {
     let settings = args.settings();
-    let config = config::load(args.config, &ProcessEnvironment, settings);
-    let config = config.map_err(|problems| Report::configuration(&problems))?;
-    if roles != Roles::ALL && !config.is_distributed() {
+    let effective = config::effective(args.config, &ProcessEnvironment, settings);
+    let effective = effective.map_err(|problems| Report::configuration(&problems))?;
+    if roles != Roles::ALL && !effective.config.is_distributed() {
         return Err(Report::usage("a service of its own needs the distributed engine")
             .advise("name its servers with --nats and --redis, or run everything in one process by `fanfare serve`"));
     }
-    serve::serve(&config, roles).await.map(|()| ExitCode::SUCCESS)
+    Ok(effective)
 }

@@ -14,6 +14,7 @@ mod running;
 mod signals;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_core::clock::Clock;
 use fanfare_runtime::SystemClock;
@@ -57,7 +58,9 @@ pub(crate) async fn serve(config: &Config, roles: Roles) -> Result<(), Report> {
             Some(failure)
         }
     };
-    running.stop_unless_asked_again(config.shutdown_grace.get(), &mut signals).await?;
+    // A part of it that has ended may be the one that balancers would need.
+    let delay = if failure.is_some() { Duration::ZERO } else { config.shutdown_delay.get() };
+    running.stop_unless_asked_again(config.shutdown_grace.get(), delay, &mut signals).await?;
     match failure {
         None => Ok(()),
         Some(failure) => Err(Report::because("a part of this process has ended", &failure)

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
 use fanfare_core::clock::Clock;
+use fanfare_core::ports::EventLog as _;
+use fanfare_core::ports::event_log::Appended;
 use fanfare_runtime::SystemClock;
-use fanfare_testkit::conformance::fixtures::soon;
+use fanfare_testkit::conformance::fixtures::{event, soon};
 use fanfare_testkit::{NatsServer, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::harness::{Servers, metrics};
+use crate::streams::layout;
 use crate::{ConnectError, Difference, Distributed, DistributedConfig};
 
 fn clock() -> Arc<dyn Clock> {
@@ -45,6 +48,54 @@ async fn a_stream_that_is_not_as_configured_is_reported_and_changed_only_when_as
     Distributed::connect(&config, clock(), metrics()).await.unwrap().close().await;
     config.apply = false;
     Distributed::connect(&config, clock(), metrics()).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn streams_of_versions_without_a_layout_are_taken_as_they_are_and_marked() {
+    let servers = Servers::begin().await;
+    let engine = servers.connect().await;
+    let kept = event("shop", "1", "x", engine.shared.clock.now());
+    assert_eq!(engine.append(vec![kept.clone()]).await.unwrap(), [Appended::Accepted]);
+    let streams = engine.shared.names.streams();
+    engine.close().await;
+    for (_, stream) in &streams {
+        change(&servers, stream, |config| {
+            config.metadata.remove(layout::KEY);
+            config.metadata.insert("whose".to_owned(), "the operator's".to_owned());
+        })
+        .await;
+    }
+
+    let engine = servers.connect().await;
+    assert_eq!(engine.append(vec![kept]).await.unwrap(), [Appended::Duplicate], "what it held is not known any more");
+    engine.close().await;
+    let context = async_nats::jetstream::new(async_nats::connect(servers.nats.url()).await.unwrap());
+    for (_, stream) in &streams {
+        let config = context.get_stream(stream).await.unwrap().cached_info().config.clone();
+        assert_eq!(config.metadata.get(layout::KEY), Some(&layout::LAYOUT.to_string()), "{stream}");
+        assert!(config.metadata.contains_key("whose"), "{stream} has lost what others noted");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_layout_is_refused_and_nothing_is_changed() {
+    let servers = Servers::begin().await;
+    servers.connect().await.close().await;
+    change(&servers, "KV_FANFARE_STATE", |config| {
+        config.metadata.insert(layout::KEY.to_owned(), "2".to_owned());
+    })
+    .await;
+    let mut config = servers.config();
+    // It would be changed otherwise.
+    config.journal_max_bytes = 1_000_000;
+    config.apply = true;
+    let refusal = refusal(&config).await;
+    let ConnectError::Newer { stream, found, known } = &refusal else { panic!("another refusal: {refusal}") };
+    assert_eq!((stream.as_str(), found.as_str(), *known), ("KV_FANFARE_STATE", "2", layout::LAYOUT));
+    assert!(refusal.to_string().contains("run the version that wrote it"), "{refusal}");
+    let context = async_nats::jetstream::new(async_nats::connect(servers.nats.url()).await.unwrap());
+    let journal = context.get_stream("FANFARE_JOURNAL").await.unwrap().cached_info().config.clone();
+    assert_ne!(journal.max_bytes, 1_000_000);
 }
 
 #[tokio::test]

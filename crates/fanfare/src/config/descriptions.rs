@@ -45,6 +45,12 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
          wait.",
     ),
     (
+        "shutdown_delay",
+        "How long a process that is asked to stop works on while it says that it is not ready, so that balancers and DNS \
+         notice before it takes nothing new. Part of `shutdown_grace`, and shorter; up to 5 min. None by default, for processes without a \
+         balancer.",
+    ),
+    (
         "server.max_connections",
         "Connections at a time, at least 1; further ones wait in the system's backlog. Default 4096: below the \
          usual limit of open files, with room for the connections to receivers.",

@@ -34,15 +34,24 @@ impl Setting {
 /// The options that were set, each with where: what an error has to name.
 pub(super) type Origins = BTreeMap<String, Origin>;
 
-/// The configuration of this process.
+/// The configuration of a process, and where each value of it comes from.
+#[derive(Debug)]
+pub(crate) struct Effective {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// Every option in order of its path: its value, and where that was set; `None`: it is the default.
+    pub(super) values: Vec<(String, Value, Option<Origin>)>,
+}
+
+/// Reads the layers, lays them over each other and checks the whole.
 ///
 /// # Errors
 /// Everything that is wrong with it, not only the first thing.
-pub(crate) fn load(
+pub(crate) fn effective(
     file: Option<PathBuf>,
     environment: &dyn Environment,
     command_line: Vec<Setting>,
-) -> Result<Config, Problems> {
+) -> Result<Effective, Problems> {
     let options = Options::of_this_build();
     let mut problems = Vec::new();
     let mut layers = Layers { options: &options, table: options.defaults(), origins: Origins::new() };
@@ -57,10 +66,11 @@ pub(crate) fn load(
         layers.lay_text(setting, &mut problems);
     }
     layers.take_out_of_range(&mut problems);
-    match layers.read(&mut problems) {
-        Some(config) if problems.is_empty() => layers.check(config),
-        _ => Err(Problems(problems)),
-    }
+    let config = match layers.read(&mut problems) {
+        Some(config) if problems.is_empty() => layers.check(config)?,
+        _ => return Err(Problems(problems)),
+    };
+    Ok(Effective { config, values: layers.values() })
 }
 
 fn file_of(environment: &dyn Environment) -> Option<PathBuf> {
@@ -116,6 +126,14 @@ impl Layers<'_> {
                 options::set(&mut self.table, path, default.clone());
             }
         }
+    }
+
+    fn values(&self) -> Vec<(String, Value, Option<Origin>)> {
+        let value = |path: &str| {
+            let value = get(&self.table, path)?.clone();
+            Some((path.to_owned(), value, self.origins.get(path).cloned()))
+        };
+        self.options.paths().filter_map(value).collect()
     }
 
     fn check(&self, config: Config) -> Result<Config, Problems> {

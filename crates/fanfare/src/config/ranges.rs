@@ -43,6 +43,7 @@ const GIB: i64 = 1024 * MIB;
 /// ones where more can only be a slip; what is sensible in between is said where the option is.
 const RANGES: &[(&str, Allowed)] = &[
     ("shutdown_grace", lasting(SECOND, 10 * MINUTE)),
+    ("shutdown_delay", lasting(0, 5 * MINUTE)),
     ("server.max_connections", whole(1, 1_000_000)),
     ("server.header_timeout", lasting(100, HOUR)),
     ("server.body_timeout", lasting(100, HOUR)),
@@ -177,6 +178,12 @@ pub(super) fn check(config: &Config) -> (Vec<(&'static str, String)>, Vec<String
                     .to_owned(),
             );
         }
+    }
+    if config.shutdown_delay.get() >= config.shutdown_grace.get() {
+        together.push(format!(
+            "shutdown_delay ({}) is not shorter than shutdown_grace ({}), which it is a part of",
+            config.shutdown_delay, config.shutdown_grace
+        ));
     }
     if config.listen == config.admin_listen && config.listen.port() != 0 {
         together.push(format!("listen and admin_listen are both {}; they have to differ", config.listen));

@@ -169,9 +169,14 @@ impl Running {
     ///
     /// # Errors
     /// When a signal cut it short.
-    pub(crate) async fn stop_unless_asked_again(self, grace: Duration, signals: &mut Signals) -> Result<(), Report> {
+    pub(crate) async fn stop_unless_asked_again(
+        self,
+        grace: Duration,
+        delay: Duration,
+        signals: &mut Signals,
+    ) -> Result<(), Report> {
         tokio::select! {
-            () = self.stop(grace) => Ok(()),
+            () = self.stop(grace, delay) => Ok(()),
             signal = signals.next() => Err(Report::new(format!("stopped at once, on a second signal ({signal})"))
                 .advise("everything accepted is kept; what was in flight is sent again after the next start")),
         }
@@ -179,7 +184,7 @@ impl Running {
 
     /// Stops everything within about `grace`, in this order:
     ///
-    /// 1. readiness off, so that load balancers look elsewhere;
+    /// 1. readiness off, so that load balancers look elsewhere; everything goes on for `delay`, so that they can;
     /// 2. the API stops accepting and finishes its requests: nothing new comes in;
     /// 3. fan-out and delivery take nothing new, finish what is in flight and give the rest back;
     /// 4. history applies what the journal holds by now, then stops;
@@ -187,9 +192,13 @@ impl Running {
     /// 6. the engine writes what it was given and closes its file.
     ///
     /// What does not finish in its share of the time is left as a crash would leave it, and loses nothing.
-    async fn stop(self, grace: Duration) {
+    async fn stop(self, grace: Duration, delay: Duration) {
         let time = Time { clock: &*self.clock, end: self.clock.monotonic().after(grace) };
         self.readiness.drain();
+        if !delay.is_zero() {
+            tracing::info!(?delay, "not ready any more, and working on until balancers have noticed");
+            self.clock.sleep(delay).await;
+        }
         stop("the API", &self.groups.api, time.share(API_SHARE)).await;
         let pipeline = time.share(4) * 3;
         tokio::join!(stop("fan-out", &self.groups.fanout, pipeline), stop("delivery", &self.groups.delivery, pipeline));

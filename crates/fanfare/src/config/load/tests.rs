@@ -12,6 +12,14 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
+fn load(
+    file: Option<PathBuf>,
+    environment: &BTreeMap<String, String>,
+    flags: Vec<Setting>,
+) -> Result<Config, Problems> {
+    effective(file, environment, flags).map(|effective| effective.config)
+}
+
 fn problems(variables: &[(&str, &str)], flags: Vec<Setting>) -> Vec<String> {
     match load(None, &environment(variables), flags) {
         Ok(config) => panic!("accepted: {config:?}"),
