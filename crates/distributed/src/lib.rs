@@ -67,6 +67,7 @@ pub(crate) struct Shared {
     claims: Claims,
     metrics: Metrics,
     events: Events,
+    journal: journal::Group,
     queue: Queue,
     /// What the engine runs for those who hold partitions.
     tasks: Tasks,
@@ -113,6 +114,7 @@ impl Distributed {
             claims,
             metrics,
             events: Events::default(),
+            journal: journal::Group::default(),
             queue: Queue::default(),
             tasks: failures.group(),
             failures: Mutex::new(Some(failures)),
@@ -149,6 +151,7 @@ impl Distributed {
                 "partitions could not be given back in time; others take them over when they run out"
             );
         }
+        self.shared.store.flush().await;
         // They know the gates they come from, which know the engine.
         self.shared.queue.forget_leases();
     }

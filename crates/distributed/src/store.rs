@@ -237,6 +237,21 @@ impl Store {
         purged.map(|purged| purged.purged).map_err(|error| nats_error(doing, error))
     }
 
+    /// Says something to the server under a subject of its own, such as an acknowledgement, and waits for nothing: it may be lost
+    /// with the connection.
+    pub(crate) async fn tell(&self, doing: &'static str, subject: &str, what: &'static str) -> StoreResult<()> {
+        let told = self.context.client().publish(subject.to_owned(), Bytes::from_static(what.as_bytes())).await;
+        told.map_err(|error| nats_error(doing, error))
+    }
+
+    /// Waits, but not for long, until everything that was said has gone out.
+    pub(crate) async fn flush(&self) {
+        let flushed = tokio::time::timeout(self.timeout, self.context.client().flush()).await;
+        if !matches!(flushed, Ok(Ok(()))) {
+            tracing::debug!("the connection to NATS could not be flushed");
+        }
+    }
+
     /// Confirms something to the server under a subject of its own, such as an acknowledgement, and waits for its word.
     pub(crate) async fn confirm(&self, doing: &'static str, subject: &str, what: &'static str) -> StoreResult<()> {
         let asked = self.context.client().request(subject.to_owned(), Bytes::from_static(what.as_bytes())).await;

@@ -83,7 +83,7 @@ pub(super) async fn move_to_ready(engine: &Distributed, scheduled: Stored, now: 
     }
     let entry = BroughtForward { project: held.project, delivery: held.id, hop, at: now };
     let id = format!("{}:forward", encode::move_id(held.id, hop));
-    let draft = journal::draft(engine, &JournalEntry::BroughtForward(entry), Some(&id));
+    let draft = journal::draft(engine, &JournalEntry::BroughtForward(entry), &id);
     shared.store.publish(DOING, draft).await?;
     Ok(Some(hop))
 }

@@ -52,8 +52,7 @@ pub(super) async fn push(engine: &Distributed, pushes: Vec<Push>, entries: &[Jou
         cut(engine, "after the note")?;
     }
     if !entries.is_empty() {
-        let drafts = entries.iter().map(|entry| journal::draft(engine, entry, None)).collect();
-        engine.shared.store.publish_all(DOING, drafts).await?;
+        journal::append(engine, DOING, entries).await?;
     }
     Ok(new)
 }

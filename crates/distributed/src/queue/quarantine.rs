@@ -61,7 +61,7 @@ pub(super) async fn put(engine: &Distributed, copy: &Stored, reason: QuarantineR
     if let Some((delivery, hop)) = known {
         let hop_there = hop.next();
         let entry = JournalEntry::Quarantined(Quarantined { delivery, hop: hop_there, reason, at: now });
-        shared.store.publish(DOING, journal::draft(engine, &entry, Some(&id))).await?;
+        shared.store.publish(DOING, journal::draft(engine, &entry, &id)).await?;
         release(engine, delivery, hop).await;
     }
     let delivery = known.map(|(delivery, _)| delivery.to_string());
@@ -133,7 +133,7 @@ pub(super) async fn put_back(
     release(engine, delivery, there).await;
     let entry = BroughtForward { project: ready.project, delivery, hop, at: now };
     let id = format!("{}:forward", encode::move_id(delivery, hop));
-    shared.store.publish(DOING, journal::draft(engine, &JournalEntry::BroughtForward(entry), Some(&id))).await?;
+    shared.store.publish(DOING, journal::draft(engine, &JournalEntry::BroughtForward(entry), &id)).await?;
     shared.store.delete(DOING, &names.quarantined(), stored.sequence).await?;
     Ok(Some(BringForward::Ready(hop)))
 }

@@ -11,8 +11,8 @@
 //! requests under way: each would be made twice. Of anything else the claim ends, since nobody works under it any more, and
 //! the next holder would otherwise have to wait until it runs out.
 //!
-//! Each step may be repeated: message ids recognise what has been published. Redis being away holds nothing up; what it
-//! does not know is at worst sent twice.
+//! Each step may be repeated: message ids recognise what has been published, and readers of the journal what it tells twice.
+//! Redis being away holds nothing up; what it does not know is at worst sent twice.
 
 use bytes::Bytes;
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Place, Settlement};
@@ -40,7 +40,7 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
     cut(engine, "before step 1")?;
     match next {
         Next::Move(place) => {
-            journal_entry(engine, &entry).await?;
+            journal::append(engine, DOING, &entry).await?;
             cut(engine, "after step 1")?;
             let moved = DeliveryHeader { hop: held.hop.next(), attempts, ..held.clone() };
             publish(engine, &moved, lease.delivery.body.clone(), place).await?;
@@ -52,7 +52,7 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
         Next::End { end } => {
             mark_done(engine, held, Some(&leased.held), end).await;
             cut(engine, "after step 1")?;
-            journal_entry(engine, &entry).await?;
+            journal::append(engine, DOING, &entry).await?;
             cut(engine, "after step 2")?;
         }
     }
@@ -66,7 +66,7 @@ async fn too_late(engine: &Distributed, held: &DeliveryHeader, settlement: Settl
     match settlement.next {
         Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
             mark_done(engine, held, None, end).await;
-            if let Err(error) = journal_entry(engine, &entry(held, settlement)).await {
+            if let Err(error) = journal::append(engine, DOING, &entry(held, settlement)).await {
                 tracing::debug!(error = %report(&error), "an attempt is not in the journal; its delivery's end will be");
             }
         }
@@ -92,30 +92,9 @@ fn current(engine: &Distributed, lease: &Lease) -> Option<Leased> {
     }
 }
 
-/// The entry, and an id by which a repetition of it is recognised: the POST's, or that of the move.
-fn entry(held: &DeliveryHeader, settlement: Settlement) -> (JournalEntry, String) {
-    let id = match &settlement.attempt {
-        Some(attempt) => attempt.id.to_string(),
-        // After a crash the decision may be another one, which the journal has to tell of too.
-        None => format!("{}:{}", encode::move_id(held.id, held.hop), decision(settlement.next)),
-    };
+fn entry(held: &DeliveryHeader, settlement: Settlement) -> [JournalEntry; 1] {
     let Settlement { attempt, next, at } = settlement;
-    (JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at }), id)
-}
-
-/// What was decided, as a part of an id.
-fn decision(next: Next) -> String {
-    match next {
-        Next::Move(Place::Ready) => "ready".to_owned(),
-        Next::Move(Place::Due { at, .. }) => format!("due-{}", at.as_millis()),
-        Next::Move(Place::Gated { .. }) => "gated".to_owned(),
-        Next::End { .. } => "end".to_owned(),
-    }
-}
-
-async fn journal_entry(engine: &Distributed, (entry, id): &(JournalEntry, String)) -> StoreResult<()> {
-    let draft = journal::draft(engine, entry, Some(id));
-    engine.shared.store.publish(DOING, draft).await.map(|_| ())
+    [JournalEntry::Settled(Settled { delivery: held.clone(), attempt, next, at })]
 }
 
 async fn publish(engine: &Distributed, moved: &DeliveryHeader, body: Bytes, place: Place) -> StoreResult<()> {
@@ -136,10 +115,11 @@ async fn mark_done(engine: &Distributed, held: &DeliveryHeader, from: Option<&He
     }
 }
 
-/// Removes the copy and gives up the lease.
+/// Removes the copy and gives up the lease. The server's word is not waited for: a copy that is still there is leased again, and
+/// its claim says what has become of it.
 async fn remove(engine: &Distributed, lease: &Lease, leased: &Leased) -> StoreResult<()> {
     match &leased.held {
-        Held::Ready { answer } => engine.shared.store.confirm(DOING, answer, "+ACK").await?,
+        Held::Ready { answer } => engine.shared.store.tell(DOING, answer, "+ACK").await?,
         Held::Gated { gate, sequence } => gate.remove(DOING, *sequence).await?,
     }
     engine.shared.queue.leases.lock().end(lease.token);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
 use fanfare_runtime::{Span, SystemClock};
@@ -105,12 +106,12 @@ impl<R: Redis> ServersWith<R> {
 
 impl<R> ServersWith<R> {
     /// Puts another message in the place of the last one of a subject: with that header, and that body if there is one.
-    async fn replace(&self, stream: &str, subject: &str, header: (&'static str, &str), body: Option<&'static str>) {
+    async fn replace(&self, stream: &str, subject: &str, header: (&'static str, &str), body: fn(Bytes) -> Bytes) {
         let context = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap());
         let stream = context.get_stream(stream).await.unwrap();
         let stored = stream.get_last_raw_message_by_subject(subject).await.unwrap();
-        let payload = body.map_or(stored.payload, bytes::Bytes::from);
-        let draft = Draft::copy(stored.subject.to_string(), payload, &stored.headers).header(header.0, header.1);
+        let draft =
+            Draft::copy(stored.subject.to_string(), body(stored.payload), &stored.headers).header(header.0, header.1);
         stream.delete_message(stored.sequence).await.unwrap();
         let (subject, message) = draft.into_parts();
         context.send_publish(subject, message).await.unwrap().await.unwrap();
@@ -187,12 +188,17 @@ impl<R: Redis> Harness for ServersWith<R> {
     async fn spoil_event(&self, project: &ProjectId, event: &EventId) {
         let names = Names::new("FANFARE", 4, 4);
         let header = ("Fanfare-Event", "nonsense");
-        self.replace(&names.events(), &names.event_anywhere(project, event), header, None).await;
+        self.replace(&names.events(), &names.event_anywhere(project, event), header, |body| body).await;
     }
 
     async fn spoil_last_entry(&self) {
         let names = Names::new("FANFARE", 4, 4);
-        self.replace(&names.journal(), &names.journal_subject(), ("Fanfare-Event", "x"), Some("nonsense")).await;
+        // The last one of the message's.
+        let spoiled = |body: Bytes| {
+            let before = body.iter().rposition(|byte| *byte == b'\n').map_or(&b""[..], |end| &body[..=end]);
+            [before, b"nonsense"].concat().into()
+        };
+        self.replace(&names.journal(), &names.journal_subject(), ("Fanfare-Event", "x"), spoiled).await;
     }
 
     async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {
