@@ -151,6 +151,57 @@ async fn what_was_acknowledged_survives_every_ingest_being_killed_and_is_accepte
     assert_eq!(requests.len(), EVENTS, "taking in again makes no second event");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_whose_line_is_crowded_waits_in_the_intake_and_nothing_of_it_is_refused() {
+    const EVENTS: usize = 300;
+    let servers = Servers::start().await;
+    let settings = [QUICK[0], ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "20")];
+    let console = Fanfare::start_role("console", &servers, &QUICK).await;
+    let ingest = Fanfare::start_role("ingest", &servers, &settings).await;
+    let mut fanout = Fanfare::start_role("fanout", &servers, &QUICK).await;
+    let _delivery = Fanfare::start_role("delivery", &servers, &QUICK).await;
+    let receiver = Receiver::http(|_| Reply::Status(200)).await;
+    console.create_webhook(webhook(&receiver.url("/"))).await;
+    let stream = connect(&servers).await;
+    let messages = async |name: &str| stream.get_stream(name).await.unwrap().cached_info().state.messages;
+
+    // Nobody fans out: twenty go into the log, and what comes in the same turn as the last of them.
+    fanout.kill().await;
+    for number in 0..EVENTS {
+        publish(&stream, "order.paid", &json!({"id": format!("order-{number}"), "data": {"n": number}})).await;
+    }
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(50));
+    while messages("FANFARE_EVENTS").await < 20 {
+        ticks.tick().await;
+    }
+    // The gauge follows once a second.
+    while ingest.metric("fanfare_intake_waiting").await < 200.0 {
+        ticks.tick().await;
+    }
+    assert!(messages("FANFARE_INTAKE").await >= 200);
+
+    fanout.start_again().await;
+    receiver.received(EVENTS).await;
+    while messages("FANFARE_INTAKE").await > 0 {
+        ticks.tick().await;
+    }
+    assert_eq!(ingest.metric("fanfare_ingest_events_total{result=\"accepted\"}").await, EVENTS as f64);
+    assert!(rejections(&stream).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_request_is_answered_as_the_docs_say_of_the_nats_tool() {
+    let servers = Servers::start().await;
+    let _ingest = Fanfare::start_role("ingest", &servers, &QUICK).await;
+    let client = async_nats::connect(servers.nats.url()).await.unwrap();
+    let body = r#"{"id": "order-1000-paid", "data": {"order": "1000", "total": 12.5}}"#;
+    let docs = std::fs::read_to_string(root().join("docs/publish.md")).unwrap();
+    assert!(docs.contains(&format!("nats request fanfare.events.default.order.paid '{body}'")));
+    let answer = client.request("fanfare.events.default.order.paid", body.into()).await.unwrap();
+    let said = std::str::from_utf8(&answer.payload).unwrap();
+    assert!(docs.contains(&format!("It prints `{said}`")), "docs/publish.md does not show {said}");
+}
+
 /// Runs a sample of docs/publish.md and waits for its event.
 async fn sample_publishes(mut command: Command, id: &str) {
     let mut fanfare = Fanfare::start_on(Engine::Distributed, &QUICK).await;
