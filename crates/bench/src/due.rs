@@ -1,6 +1,6 @@
-//! The scenario "due": many deliveries that fall due within a minute, and how late each is.
+//! The scenario "due": many deliveries that fall due together, within a minute, and how late each is.
 //!
-//! The receiver refuses every delivery once, and says by `Retry-After` in which second of the minute it is to come back; the
+//! The receiver refuses every delivery once, and says by `Retry-After` in which second of the window it is to come back; the
 //! webhooks' own schedules are shorter. What it waits for is the second request of each, against the time that it named.
 
 use std::net::SocketAddr;
@@ -24,8 +24,8 @@ use crate::sender::{Kind, Stream};
 const WEBHOOKS: usize = 20;
 /// How many deliveries, unless the options say so.
 const DELIVERIES: usize = 200_000;
-/// In how many seconds all fall due.
-const WINDOW: u64 = 60;
+/// In how many seconds all fall due, unless the options say so.
+pub(crate) const WINDOW: u64 = 60;
 /// How many first attempts a second are reckoned with; all are to be made before the window begins.
 const FIRST_ATTEMPTS: u64 = 1500;
 /// How long the last ones may take after the window.
@@ -67,8 +67,9 @@ pub(crate) struct Step {
 }
 
 struct Seen {
-    /// When the window begins.
+    /// When the window begins, and how many seconds it lasts.
     begins: u64,
+    window: u64,
     /// Microseconds at which each is due; 0 before its first request.
     due: Vec<AtomicU64>,
     /// How late its second request was, plus one; 0 before it.
@@ -83,10 +84,12 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let events = (options.deliveries.unwrap_or(DELIVERIES) / WEBHOOKS).max(1);
     let deliveries = events * WEBHOOKS;
     let fanfare = Fanfare::start_with(Setup { options: NO_BREAKERS, ..Setup::usual(options.engine) }).await?;
+    let window = options.duration_or(WINDOW).as_secs();
     let begins = now() + (5 + deliveries as u64 / FIRST_ATTEMPTS) * SECOND;
     let none = || (0..deliveries).map(|_| AtomicU64::new(0)).collect();
     let seen = Arc::new(Seen {
         begins,
+        window,
         due: none(),
         late: none(),
         duplicates: AtomicU64::new(0),
@@ -102,14 +105,14 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     stream.all_of(options.connections, events).await?;
     let mut left = seen.left.subscribe();
     let stepping = tokio::spawn(steps(Arc::clone(&seen), fanfare.nats));
-    let within = Duration::from_micros(begins.saturating_sub(now())) + Duration::from_secs(WINDOW) + PATIENCE;
+    let within = Duration::from_micros(begins.saturating_sub(now())) + Duration::from_secs(window) + PATIENCE;
     let waiting = tokio::time::timeout(within, left.wait_for(|left| *left == 0)).await;
     if waiting.is_err() {
         return Err(format!("{} of {deliveries} deliveries have not come again", *seen.left.borrow()).into());
     }
     stepping.abort();
     let steps = std::mem::take(&mut *seen.steps.lock());
-    let end = begins + WINDOW * SECOND;
+    let end = begins + window * SECOND;
     let after_window = seen.due.iter().filter(|due| due.load(Ordering::Relaxed) >= end).count();
     let mut late: Vec<u64> = seen.late.iter().map(|late| late.load(Ordering::Relaxed) - 1).collect();
     late.sort_unstable();
@@ -163,7 +166,7 @@ impl Seen {
         let due = self.due[index].load(Ordering::Relaxed);
         if due == 0 {
             // Spread evenly over the window's seconds; whole seconds from now on, as the header counts.
-            let wanted = self.begins + index as u64 % WINDOW * SECOND;
+            let wanted = self.begins + index as u64 % self.window * SECOND;
             let wait = wanted.saturating_sub(got.at).div_ceil(SECOND).max(1);
             self.due[index].store(got.at + wait * SECOND, Ordering::Relaxed);
             return Answer::RetryAfter(wait);

@@ -74,7 +74,7 @@ usage: cargo xtask bench [SCENARIO] [--engine embedded|distributed] [--seconds 1
                          [--connections 1..512] [--bytes 64..65536] [--flood 10..50000]
 scenarios
   pipeline    throughput, latency and cost; the default. 10 seconds each; 300 events/s where the rate is steady
-  due         200000 deliveries that fall due within a minute: how late each is
+  due         200000 deliveries that fall due within a minute, or so many seconds: how late each is
   hostile     a healthy project beside one that floods NATS with 5000 messages a second; distributed. 10 seconds each
   isolation   200 webhooks at 500 events/s; then the same with 80 of them hanging, failing, slow or resetting. 40 seconds each
   backlog     200000 deliveries for one slow receiver, beside a well one at 50 events/s

@@ -5,7 +5,7 @@ mod gates;
 mod hostile;
 mod isolation;
 
-use crate::due::Due;
+use crate::due::{self, Due};
 use crate::numbers::Spread;
 use crate::options::{Engine, Options};
 use crate::pipeline::{self, Results, Throughput};
@@ -70,14 +70,16 @@ pub(crate) fn print(options: &Options, results: &Results) {
 /// Prints what came of deliveries that fell due together.
 pub(crate) fn print_due(options: &Options, due: &Due) {
     println!(
-        "{:?} engine: {} deliveries due within a minute, at the second that the receiver named",
-        options.engine, due.deliveries
+        "{:?} engine: {} deliveries due within {} s, at the second that the receiver named",
+        options.engine,
+        due.deliveries,
+        options.duration_or(due::WINDOW).as_secs()
     );
     println!("load average while it ran: {}", load());
     println!("{:<28} {:>10} {:>10} {:>10}", "", "p50", "p99", "most");
     let [middle, high, most] = due.late.map(millis);
     println!("{:<28} {middle:>10} {high:>10} {most:>10}", "late by");
-    println!("{:<28} {:>10}", "due after the minute", due.after_window);
+    println!("{:<28} {:>10}", "due after that", due.after_window);
     println!("{:<28} {:>10}", "duplicates", due.duplicates);
     if let Some(memory) = due.nats_memory {
         println!("{:<28} {:>10}", "peak memory, nats-server", mib(memory));
