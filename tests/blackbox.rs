@@ -108,5 +108,7 @@ mod services;
 mod strict;
 #[path = "blackbox/takeover.rs"]
 mod takeover;
+#[path = "blackbox/upgrade.rs"]
+mod upgrade;
 #[path = "blackbox/weather.rs"]
 mod weather;

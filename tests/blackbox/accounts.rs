@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::receivers::root;
 use crate::samples::{order, webhook};
+use crate::weather::wait_for;
 
 /// An installation as docker-compose.yml makes it: the secrets, and servers that know the accounts.
 struct Installation {
@@ -105,6 +106,9 @@ async fn services_work_with_their_rights_and_producers_publish_their_projects_ev
         members.push(installation.service(role).await);
     }
     let (console, ingest) = (&members[0], &members[1]);
+    // By it alone the alerts about a store that fills up know how large it is.
+    let limit = "fanfare_nats_store_limit_bytes";
+    wait_for(limit, async || (ingest.metric(limit).await >= 1e10).then_some(())).await;
     // It fails once, so that a schedule, a claim and a second attempt are part of it.
     let receiver = Receiver::http(|request| Reply::Status(if request.index == 0 { 500 } else { 200 })).await;
     let created = console.create_webhook(webhook(&receiver.url("/"))).await;
