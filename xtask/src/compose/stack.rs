@@ -73,8 +73,19 @@ impl<'a> Stack<'a> {
 
     /// Ends it; its volumes stay unless they are to go too.
     pub(super) fn down(&self, volumes: bool) -> Result<(), String> {
+        // podman-compose does not know of containers that were added by `--scale`; one that is left keeps the volumes. Where there
+        // is none, podman says so.
+        let init = format!("{PROJECT}_init_1");
+        let _ = self.podman.podman(&["rm", "--force", "--depend", "--time", "30", &init]);
         let arguments: &[&str] = if volumes { &["down", "-v"] } else { &["down"] };
-        self.podman.compose(self.files, &self.variables, arguments).map(|_| ())
+        self.podman.compose(self.files, &self.variables, arguments)?;
+        let filter = format!("label=io.podman.compose.project={PROJECT}");
+        let left = self.podman.podman(&["ps", "--all", "--quiet", "--filter", &filter])?;
+        let kept = self.podman.podman(&["volume", "ls", "--quiet", "--filter", &filter])?;
+        if !left.is_empty() || (volumes && !kept.is_empty()) {
+            return Err(format!("containers or volumes are left: {left} {kept}"));
+        }
+        Ok(())
     }
 
     /// The names of the running containers.
