@@ -44,7 +44,8 @@ pub(crate) fn compose() -> Result<(), String> {
         if running != 3 {
             return Err(format!("{running} are running"));
         }
-        stack.arrives("order-scaled")
+        stack.arrives("order-scaled")?;
+        stack.end("delivery_3")
     })?;
     timed("down, and up again with what is in the volumes", || {
         let key = stack.key()?;

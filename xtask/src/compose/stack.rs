@@ -73,10 +73,11 @@ impl<'a> Stack<'a> {
 
     /// Ends it; its volumes stay unless they are to go too.
     pub(super) fn down(&self, volumes: bool) -> Result<(), String> {
-        // podman-compose does not know of containers that were added by `--scale`; one that is left keeps the volumes. Where there
-        // is none, podman says so.
-        let init = format!("{PROJECT}_init_1");
-        let _ = self.podman.podman(&["rm", "--force", "--depend", "--time", "30", &init]);
+        if volumes {
+            // With whatever else uses them, which podman-compose may not know of. Where there is none, podman says so.
+            let init = format!("{PROJECT}_init_1");
+            let _ = self.podman.podman(&["rm", "--force", "--depend", "--time", "2", &init]);
+        }
         let arguments: &[&str] = if volumes { &["down", "-v"] } else { &["down"] };
         self.podman.compose(self.files, &self.variables, arguments)?;
         let filter = format!("label=io.podman.compose.project={PROJECT}");
@@ -86,6 +87,12 @@ impl<'a> Stack<'a> {
             return Err(format!("containers or volumes are left: {left} {kept}"));
         }
         Ok(())
+    }
+
+    /// Ends one container that was added by scaling: podman-compose does not know of it when it takes the others down.
+    pub(super) fn end(&self, container: &str) -> Result<(), String> {
+        let name = format!("{PROJECT}_{container}");
+        self.podman.podman(&["rm", "--force", "--time", "30", &name]).map(|_| ())
     }
 
     /// The names of the running containers.
