@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::Failure;
 use crate::options::Options;
-use crate::process::{Fanfare, Setup};
+use crate::process::{Fanfare, OWN_EVENTS, Setup};
 use crate::receiver::Receivers;
 use crate::sender::{Kind, Stream};
 
@@ -38,7 +38,7 @@ pub(crate) async fn run(options: &Options) -> Result<Limit, Failure> {
     let receiver = Receivers::well().await?;
     let fanfare = Fanfare::start_with(Setup { workers: WORKERS, ..Setup::usual(options.engine) }).await?;
     let limit = json!({"count": COUNT, "period_seconds": 1, "burst": BURST});
-    fanfare.create(json!({"url": receiver.url(0), "events": ["**"], "rate_limit": limit})).await?;
+    fanfare.create(json!({"url": receiver.url(0), "events": [OWN_EVENTS], "rate_limit": limit})).await?;
     let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
     stream.all_of(options.connections, deliveries).await?;
     // Half as long again as the limit makes it take. What is still missing then shows in the count.

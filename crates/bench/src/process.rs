@@ -13,6 +13,8 @@ use crate::Failure;
 use crate::options::Engine;
 use crate::usage;
 
+pub(crate) use asking::OWN_EVENTS;
+
 /// The key that the bench publishes with.
 pub(crate) const API_KEY: &str = "bench-key-0123456789";
 /// The operator's key.

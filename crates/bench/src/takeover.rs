@@ -59,8 +59,9 @@ pub(crate) async fn run(options: &Options) -> Result<Takeover, Failure> {
     let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::OneLine("bench.sent") };
     stream.all_of(1, 1).await?;
     until("the webhook is paused", async || {
-        let (_, shown) = fanfare.call("GET", &format!("/v1/webhooks/{webhook}")).await?;
-        Ok(shown["state"] == "paused")
+        // The gate comes up first, then that delivery behind it: what is published in between would stand before it.
+        let (_, shown) = fanfare.call("GET", &format!("/v1/webhooks/{webhook}/health")).await?;
+        Ok(shown["state"] == "paused" && shown["waiting"] == 1)
     })
     .await?;
     // The first one again is a duplicate, and is answered as the first time was.

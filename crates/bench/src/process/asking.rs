@@ -5,10 +5,13 @@ use serde_json::{Value, json};
 use super::{ADMIN_KEY, API_KEY, Fanfare};
 use crate::Failure;
 
+/// What the bench publishes, and nothing that Fanfare tells of itself: that would be counted as deliveries.
+pub(crate) const OWN_EVENTS: &str = "bench.**";
+
 impl Fanfare {
-    /// Creates a webhook for every event type, and returns its id.
+    /// Creates a webhook for every event of the bench, and returns its id.
     pub(crate) async fn create_webhook(&self, url: &str) -> Result<String, Failure> {
-        self.create(json!({"url": url, "events": ["**"]})).await
+        self.create(json!({"url": url, "events": [OWN_EVENTS]})).await
     }
 
     /// Creates a webhook and returns its id.
@@ -17,7 +20,7 @@ impl Fanfare {
         Ok(created["id"].as_str().ok_or("the answer has no id")?.to_owned())
     }
 
-    /// Makes a project of its own quotas, with a webhook for every event type.
+    /// Makes a project of its own quotas, with a webhook for every event of the bench.
     pub(crate) async fn create_project(&self, id: &str, events_per_second: u32, url: &str) -> Result<(), Failure> {
         let quotas = json!({"events_per_second": events_per_second, "burst": events_per_second.max(500)});
         let project = json!({"id": id, "egress_allow": ["127.0.0.0/8"], "quotas": quotas});
@@ -25,7 +28,7 @@ impl Fanfare {
         let key = json!({"name": "bench", "scopes": ["publish", "manage"]});
         let key = self.created(ADMIN_KEY, &format!("/v1/api-keys?project={id}"), key).await?;
         let key = key["key"].as_str().ok_or("the answer has no key")?;
-        self.created(key, "/v1/webhooks", json!({"url": url, "events": ["**"]})).await.map(drop)
+        self.created(key, "/v1/webhooks", json!({"url": url, "events": [OWN_EVENTS]})).await.map(drop)
     }
 
     async fn created(&self, key: &str, path: &str, body: Value) -> Result<Value, Failure> {
