@@ -125,11 +125,25 @@ pub struct Probing {
 }
 
 impl Probing {
+    /// A webhook is well again for good when it has been so for this many times the interval after which it was found to be.
+    const WELL_FOR: u32 = 10;
+
     /// How long after probe number `made` (0: after opening) the next one is made: up to a fifth more or less than its place in
     /// the doubling row, so that breakers which opened together do not probe together.
     pub fn interval(&self, made: u32, rng: &mut dyn Rng) -> Duration {
-        let doubled = self.first.saturating_mul(1u32.checked_shl(made).unwrap_or(u32::MAX));
-        doubled.min(self.longest).mul_f64(rng.random_range(0.8..=1.2))
+        self.doubled(made).mul_f64(rng.random_range(0.8..=1.2))
+    }
+
+    /// Where in the row a breaker begins that opens again, `well_for` after the probe that closed it, which was probe number
+    /// `made`: one further, as if that had failed, unless the webhook has been well for good. So the intervals of one that takes
+    /// the probe and fails under its backlog go on growing.
+    pub fn begins_again(&self, made: u32, well_for: Duration) -> u32 {
+        let for_good = self.doubled(made).saturating_mul(Self::WELL_FOR);
+        if well_for >= for_good { 0 } else { made.saturating_add(1) }
+    }
+
+    fn doubled(&self, made: u32) -> Duration {
+        self.first.saturating_mul(1u32.checked_shl(made).unwrap_or(u32::MAX)).min(self.longest)
     }
 }
 
@@ -192,6 +206,25 @@ mod tests {
         breaker.count(OutcomeClass::Success, at(1), &TRIPPING);
         assert!(!breaker.is_at_rest(at(2), TRIPPING.window));
         assert!(breaker.is_at_rest(at(61), TRIPPING.window));
+    }
+
+    #[test]
+    fn one_that_fails_again_and_again_after_its_probe_is_probed_ever_less_until_it_stays_well() {
+        let probing = Probing { first: Duration::from_secs(1), longest: Duration::from_secs(20) };
+        let flapping = |well_for: u64| {
+            let next = |made: &u32| Some(probing.begins_again(*made, Duration::from_secs(well_for)));
+            std::iter::successors(Some(0), next).take(8).collect::<Vec<u32>>()
+        };
+        assert_eq!(flapping(1), [0, 1, 2, 3, 4, 5, 6, 7]);
+        // Ten times one second, ten times two: then it begins anew.
+        assert_eq!(flapping(9), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(flapping(10), [0; 8]);
+        assert_eq!(probing.begins_again(1, Duration::from_secs(19)), 2);
+        assert_eq!(probing.begins_again(1, Duration::from_secs(20)), 0);
+        // However long the row has become, ten times the longest interval is enough.
+        assert_eq!(probing.begins_again(4_000_000_000, Duration::from_secs(199)), 4_000_000_001);
+        assert_eq!(probing.begins_again(u32::MAX, Duration::from_secs(199)), u32::MAX);
+        assert_eq!(probing.begins_again(u32::MAX, Duration::from_secs(200)), 0);
     }
 
     #[test]

@@ -98,9 +98,26 @@ pub enum Gate {
         since: Timestamp,
         /// How many probes have failed.
         probes: u32,
+        /// Where in the row of growing intervals it began: further than at 0 where it opened again soon.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from: u32,
         /// When the next one may be made.
         next_probe: Timestamp,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// How the last outage ended: where in the row of growing intervals the probe stood that closed the breaker, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// When.
+    pub at: Timestamp,
+    /// The probe's place in the row.
+    pub probes: u32,
 }
 
 impl Gate {
@@ -138,12 +155,16 @@ pub struct Health {
     /// When the first of the failures came that no success has followed.
     #[serde(default)]
     pub failing_since: Option<Timestamp>,
+    /// How its breaker closed last, if it was not activated by its owner since: should it open again soon, its probes go on from
+    /// there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<Recovered>,
 }
 
 impl Health {
     /// Healthy, no gate.
     pub fn new(webhook: WebhookId, project: ProjectId) -> Self {
-        Self { webhook, project, gate: None, failing_since: None }
+        Self { webhook, project, gate: None, failing_since: None, recovered: None }
     }
 }
 

@@ -25,6 +25,8 @@ pub enum JournalEntry {
     Pushed(Pushed),
     /// A worker settled a delivery.
     Settled(Settled),
+    /// A worker made an attempt, and had lost the delivery by the time it could settle it: the attempt was made, and moved nothing.
+    AttemptedLate(AttemptedLate),
     /// A waiting delivery was brought forward by a retry request: it is ready, at this hop.
     BroughtForward(BroughtForward),
     /// A delivery was taken out of the queue: it is in quarantine.
@@ -87,6 +89,17 @@ pub struct Settled {
     pub attempt: Option<Attempt>,
     /// What comes next.
     pub next: Next,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// See [`JournalEntry::AttemptedLate`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptedLate {
+    /// The delivery as the worker held it.
+    pub delivery: DeliveryHeader,
+    /// The POST that was made.
+    pub attempt: Attempt,
     /// When.
     pub at: Timestamp,
 }

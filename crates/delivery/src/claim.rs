@@ -15,19 +15,43 @@ use crate::context::{Context, Work};
 use crate::settle::settle;
 use answering::News;
 
+/// How long it is waited before a claim is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The same where somebody else is about to end theirs.
+const BUSY: Duration = Duration::from_millis(100);
+
+/// What is done about a delivery that somebody else has claimed at this very hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenBusy {
+    /// Neither moved nor acknowledged: the lease runs out.
+    LetGo,
+    /// An owner of the gate that is gone is displaced. Any other is waited for, in the delivery's place: what comes after it behind
+    /// its gate would overtake it otherwise. It has given its partition back and ends what it has begun, or its claim runs out.
+    TakeOver,
+}
+
 /// Claims a delivery. Returns it with the time until which the claim holds, or nothing if it is not to be worked on any
 /// more; what had to be done with it then is done.
-pub(crate) async fn claim(context: &Context, work: Work) -> Option<(Work, Monotonic)> {
+pub(crate) async fn claim(context: &Context, work: Work, when_busy: WhenBusy) -> Option<(Work, Monotonic)> {
     let header = &work.lease.delivery.header;
+    let fence = work.lease.fence.filter(|_| when_busy == WhenBusy::TakeOver);
     let ttl = context.config.claim_ttl();
+    let mut was_busy = false;
     loop {
         let asked = context.clock.monotonic();
-        let answer = context.dedup.claim(header.id, header.hop, ttl).await;
-        count(context, &answer);
+        let answer = context.dedup.claim(header.id, header.hop, ttl, fence).await;
+        let is_busy = matches!(answer, Ok(Claim::Busy));
+        // One that is waited for is one decision, however often it is asked for.
+        if !(is_busy && was_busy) {
+            count(context, &answer);
+        }
+        was_busy = is_busy;
         match answer {
             Ok(Claim::Claimed | Claim::TakenOver) => return Some((work, asked.after(ttl))),
-            // Somebody is at it at this very hop. Neither moved nor acknowledged: the lease runs out.
-            Ok(Claim::Busy) => return None,
+            Ok(Claim::Busy) => match when_busy {
+                WhenBusy::LetGo => return None,
+                WhenBusy::TakeOver => {}
+            },
             Ok(Claim::Stale) => {
                 if let Err(error) = context.queue.drop_copy(&work.lease).await {
                     tracing::warn!(error = %report(&error), "could not drop an overtaken copy; it will be recognised again");
@@ -53,7 +77,7 @@ pub(crate) async fn claim(context: &Context, work: Work) -> Option<(Work, Monoto
                 context.give_back(work).await;
                 return None;
             }
-            () = context.clock.sleep(Duration::from_millis(500)) => {}
+            () = context.clock.sleep(if is_busy { BUSY } else { ASK_AGAIN }) => {}
         }
         if !work.hold.is_ours(context.clock.monotonic()) {
             return None;

@@ -1,6 +1,7 @@
 //! What the tasks of delivery share, and how a leased delivery gets into its pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::WebhookId;
@@ -172,6 +173,44 @@ impl Context {
         self.tasks.spawn_work("delivery", async move {
             pass::run(&context, work, Way::Lane { slot, seat }).await;
         });
+    }
+
+    /// Its receiver wants no request for so long: the webhook's lane starts none, though not for longer than probes are apart at
+    /// most; then one request asks again. Its gate's owner probes it as it does.
+    pub(crate) fn hold_back(self: &Arc<Self>, webhook: WebhookId, wanted: Duration) {
+        let until = self.clock.monotonic().after(wanted.min(self.config.probe_longest.get()));
+        if !self.lanes.lock().hold_back(webhook, until) {
+            return;
+        }
+        let context = Arc::clone(self);
+        self.tasks.spawn_work("lane-held-back", async move {
+            context.show_held_back();
+            loop {
+                // It may have come to be later meanwhile.
+                let until = context.lanes.lock().held_back_until(webhook);
+                let Some(until) = until.filter(|until| context.clock.monotonic() < *until) else { break };
+                tokio::select! {
+                    biased;
+                    () = context.shutdown.cancelled() => break,
+                    () = context.clock.sleep_until(until) => {}
+                }
+            }
+            context.go_on(webhook);
+        });
+    }
+
+    /// A lane that was held back goes on; after closing it starts nothing.
+    pub(crate) fn go_on(self: &Arc<Self>, webhook: WebhookId) {
+        let next = self.lanes.lock().go_on(webhook);
+        self.show_held_back();
+        for work in next {
+            self.start(work);
+        }
+    }
+
+    fn show_held_back(&self) {
+        let lanes = i64::try_from(self.lanes.lock().held_back()).unwrap_or(i64::MAX);
+        self.metrics.delivery_lanes_held_back.set(lanes);
     }
 
     /// Gives a lease up unchanged. Where that fails it runs out by itself.

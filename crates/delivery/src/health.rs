@@ -5,11 +5,12 @@
 //! change, while every worker has the gate as it is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::clock::{Monotonic, Timestamp};
-use fanfare_core::health::{Gate, GateReason, Health, PauseReason};
+use fanfare_core::health::{Gate, GateReason, Health, PauseReason, Recovered};
 use fanfare_core::ids::WebhookId;
 use fanfare_core::journal::{HealthChanged, JournalEntry};
 use fanfare_core::ports::config_store::{Changed, Expected, Group, Key, Record, Revision, Versioned};
@@ -146,11 +147,13 @@ pub(crate) async fn pause_if_failing_too_long(context: &Context, webhook: Webhoo
 /// cannot be opened, as many failures again try it again.
 pub(crate) async fn open_breaker(context: &Context, webhook: WebhookId, telling: Telling) {
     let since = context.clock.now();
-    let first = context.chance.draw(|rng| context.config.probing().interval(0, rng));
+    let probing = context.config.probing();
     let opened = change(context, webhook, |health| match &health.gate {
         Some(Gate::Paused { .. } | Gate::BreakerOpen { .. }) => None,
         Some(Gate::Releasing { .. } | Gate::Congested { .. }) | None => {
-            let gate = Gate::BreakerOpen { since, probes: 0, next_probe: since.after(first) };
+            let from = health.recovered.map_or(0, |last| probing.begins_again(last.probes, since.since(last.at)));
+            let first = context.chance.draw(|rng| probing.interval(from, rng));
+            let gate = Gate::BreakerOpen { since, probes: 0, from, next_probe: since.after(first) };
             let failing_since = Some(health.failing_since.unwrap_or(since));
             Some(Health { gate: Some(gate), failing_since, ..health.clone() })
         }
@@ -177,11 +180,12 @@ pub(crate) async fn probe_failed(
 ) -> StoreResult<()> {
     let now = context.clock.now();
     change(context, webhook, |health| match &health.gate {
-        Some(Gate::BreakerOpen { since, probes, .. }) => {
-            let (since, probes) = (*since, probes.saturating_add(1));
-            let interval = context.chance.draw(|rng| context.config.probing().interval(probes, rng));
+        Some(Gate::BreakerOpen { since, probes, from, .. }) => {
+            let (since, probes, from) = (*since, probes.saturating_add(1), *from);
+            let made = from.saturating_add(probes);
+            let interval = context.chance.draw(|rng| context.config.probing().interval(made, rng));
             let next_probe = now.after(interval).max(retry_after.unwrap_or(now));
-            Some(Health { gate: Some(Gate::BreakerOpen { since, probes, next_probe }), ..health.clone() })
+            Some(Health { gate: Some(Gate::BreakerOpen { since, probes, from, next_probe }), ..health.clone() })
         }
         Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
     })
@@ -194,14 +198,17 @@ pub(crate) async fn probe_failed(
 ///
 /// # Errors
 /// When the store does not take it.
-pub(crate) async fn close_breaker(context: &Context, webhook: WebhookId, telling: Telling) -> StoreResult<()> {
+pub(crate) async fn close_breaker(context: &Arc<Context>, webhook: WebhookId, telling: Telling) -> StoreResult<()> {
     context.lanes.lock().recovering(webhook);
+    // Whatever the receiver asked for before: it has just taken one.
+    context.go_on(webhook);
     context.breakers.forget(webhook);
     let since = context.clock.now();
     let changed = change(context, webhook, |health| match &health.gate {
-        Some(Gate::BreakerOpen { .. }) => {
+        Some(Gate::BreakerOpen { probes, from, .. }) => {
             let gate = Some(Gate::Releasing { since, rate: None });
-            Some(Health { gate, failing_since: None, ..health.clone() })
+            let recovered = Some(Recovered { at: since, probes: from.saturating_add(*probes) });
+            Some(Health { gate, failing_since: None, recovered, ..health.clone() })
         }
         Some(Gate::Paused { .. } | Gate::Releasing { .. } | Gate::Congested { .. }) | None => None,
     })

@@ -8,6 +8,9 @@
 //! eighth is kept for those that hold next to nothing. What a lane has no room for goes behind the webhook's gate, from
 //! where it comes back as the lane frees.
 //!
+//! A receiver that says when it wants to be asked again gets nothing from its lane until then: what waits in it would each use up
+//! an attempt to be told the same.
+//!
 //! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
 //! webhooks whose gates are worked off would take the room of all others.
 
@@ -15,6 +18,7 @@ mod limits;
 
 use std::collections::{HashMap, VecDeque};
 
+use fanfare_core::clock::Monotonic;
 use fanfare_core::concurrency::Answered;
 use fanfare_core::ids::{ProjectId, WebhookId};
 
@@ -96,6 +100,8 @@ pub(crate) struct Lanes<T> {
     held: usize,
     /// The same by project; none that holds nothing.
     by_project: HashMap<ProjectId, usize>,
+    /// Until when those webhooks get nothing that have asked for that.
+    held_back: HashMap<WebhookId, Monotonic>,
     closed: bool,
 }
 
@@ -109,6 +115,7 @@ impl<T> Lanes<T> {
             bounds,
             held: 0,
             by_project: HashMap::new(),
+            held_back: HashMap::new(),
             closed: false,
         }
     }
@@ -141,7 +148,7 @@ impl<T> Lanes<T> {
             }
             Origin::Gate => lane.from_gate += 1,
         }
-        if lane.running < self.limits.get(webhook) {
+        if lane.running < self.limits.get(webhook) && !self.held_back.contains_key(&webhook) {
             lane.running += 1;
             return Admission::Start(item);
         }
@@ -171,11 +178,45 @@ impl<T> Lanes<T> {
 
     /// A request of this lane is over. Returns those to be started now; after closing there are none.
     pub(crate) fn sent(&mut self, webhook: WebhookId) -> Vec<T> {
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.running = lane.running.saturating_sub(1);
+        }
+        self.startable(webhook)
+    }
+
+    fn startable(&mut self, webhook: WebhookId) -> Vec<T> {
         let Some(lane) = self.lanes.get_mut(&webhook) else { return Vec::new() };
-        lane.running = lane.running.saturating_sub(1);
+        if self.held_back.contains_key(&webhook) {
+            return Vec::new();
+        }
         let room = self.limits.get(webhook).saturating_sub(lane.running).min(lane.waiting.len());
         lane.running += room;
         lane.waiting.drain(..room).map(|(_, item)| item).collect()
+    }
+
+    /// Its receiver wants no request before a time: the lane starts none, and one at a time from then on at first. True if it is
+    /// news, and the caller has to see to it that the lane [goes on](Self::go_on).
+    pub(crate) fn hold_back(&mut self, webhook: WebhookId, until: Monotonic) -> bool {
+        self.limits.recovering(webhook);
+        let known = self.held_back.get(&webhook).copied();
+        self.held_back.insert(webhook, known.map_or(until, |known| known.max(until)));
+        known.is_none()
+    }
+
+    /// Until when a lane is held back, if it is.
+    pub(crate) fn held_back_until(&self, webhook: WebhookId) -> Option<Monotonic> {
+        self.held_back.get(&webhook).copied()
+    }
+
+    /// How many lanes are held back.
+    pub(crate) fn held_back(&self) -> usize {
+        self.held_back.len()
+    }
+
+    /// A lane that was held back goes on. Returns those to be started now.
+    pub(crate) fn go_on(&mut self, webhook: WebhookId) -> Vec<T> {
+        self.held_back.remove(&webhook);
+        self.startable(webhook)
     }
 
     /// A delivery that was started is not held any more.
@@ -199,7 +240,9 @@ impl<T> Lanes<T> {
     /// Admits and starts nothing any more. Returns all that wait.
     pub(crate) fn close(&mut self) -> Vec<T> {
         self.closed = true;
-        let webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        // In an order that a simulation can repeat.
+        let mut webhooks: Vec<WebhookId> = self.lanes.keys().copied().collect();
+        webhooks.sort_unstable();
         webhooks.into_iter().flat_map(|webhook| self.take_waiting(webhook, |_| true)).collect()
     }
 

@@ -26,12 +26,13 @@ use fanfare_runtime::tasks::report;
 use rand::RngExt as _;
 use ulid::Ulid;
 
+use crate::claim::{self, WhenBusy};
 use crate::context::{Context, Origin, Seat, Slot, Work};
 use crate::decide::{self, Attempted};
 use crate::gates::pacing::Turn;
 use crate::operational::Telling;
 use crate::settle::settle;
-use crate::{claim, health, operational};
+use crate::{health, operational};
 
 /// How long a delivery whose webhook cannot be looked up is kept before it is given back, the first time.
 const LOOK_UP_AGAIN: Duration = Duration::from_millis(500);
@@ -81,7 +82,12 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
         return None;
     }
     let turn = work.turn.take();
-    let (work, claimed_until) = claim::claim(context, work).await?;
+    let when_busy = match work.origin {
+        // What has expired is sent by nobody any more, so nothing overtakes it; but whoever is sending it yet may tell its end.
+        Origin::Gate if !is_expired(context, &work) => WhenBusy::TakeOver,
+        Origin::Gate | Origin::Queue => WhenBusy::LetGo,
+    };
+    let (work, claimed_until) = claim::claim(context, work, when_busy).await?;
     let webhook = checked(context, &work, &way).await?;
     match way {
         Way::Lane { slot, seat } => {
@@ -116,12 +122,14 @@ fn is_held(context: &Context, work: &Work, is_probe: bool) -> bool {
     }
 }
 
+fn is_expired(context: &Context, work: &Work) -> bool {
+    work.lease.delivery.header.expires_at.is_some_and(|expiry| context.clock.now() >= expiry)
+}
+
 /// The checks between the claim and the request: expired, its webhook gone, a gate up. Returns the webhook if the delivery may
 /// go on; what had to be done with it otherwise is done.
 async fn checked(context: &Context, work: &Work, way: &Way) -> Option<Arc<ServedWebhook>> {
-    let now = context.clock.now();
-    let header = &work.lease.delivery.header;
-    if header.expires_at.is_some_and(|expiry| now >= expiry) {
+    if is_expired(context, work) {
         conclude(context, work, Next::End { end: End::Expired }).await;
         return None;
     }
@@ -218,7 +226,7 @@ async fn finish(context: &Context, work: &Work, attempt: Option<Attempt>, next: 
 
 /// Makes the POST and settles by what comes of it. Returns what came of it, if it was made.
 async fn send(
-    context: &Context,
+    context: &Arc<Context>,
     work: &Work,
     webhook: &ServedWebhook,
     claimed_until: Monotonic,
@@ -227,14 +235,11 @@ async fn send(
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
     let (timeout, telling) = (webhook.webhook.timeout.as_duration(), Telling::about(header));
-    if let Some(turn) = turn {
-        let at = turn.take(context.clock.monotonic());
-        context.clock.sleep_until(at).await;
-        // Whoever waits for a turn is in a lane, and a gate that holds everything may have come up since it was checked.
-        if is_held(context, work, slot.is_none()) {
-            context.give_up(work).await;
-            return None;
-        }
+    if let Some(turn) = turn
+        && !turn.come(context, || is_held(context, work, slot.is_none())).await
+    {
+        context.give_up(work).await;
+        return None;
     }
     // Right before the request: a process that was frozen since it claimed must not send what another has taken over.
     let monotonic = context.clock.monotonic();
@@ -284,6 +289,9 @@ async fn send(
     };
     let next = context.chance.draw(|rng| decide::next(&attempted, rng));
     let retry_after = attempted.retry_after;
+    if let Some(until) = retry_after.filter(|_| wants_quiet(&answer)) {
+        context.hold_back(work.webhook(), until.since(ended_at));
+    }
     if outcome == OutcomeClass::Gone && !health::raise_gone(context, work).await {
         return None;
     }
@@ -317,6 +325,11 @@ fn learn(context: &Context, work: &Work, answer: &Answer, begun: Monotonic, is_p
         lanes.answered(webhook, &answered);
     }
     context.breakers.count(webhook, answer.outcome, ended, &context.config.tripping())
+}
+
+/// Whether a `Retry-After` is about the receiver as a whole, not about this delivery: it has too much, or is not available.
+fn wants_quiet(answer: &Answer) -> bool {
+    answer.outcome == OutcomeClass::RateLimited || answer.status == Some(503)
 }
 
 fn count(context: &Context, outcome: OutcomeClass, took: &Duration) {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
 use fanfare_core::ports::StoreResult;
-use fanfare_core::ports::dedup::{Claim, Dedup, Standing};
+use fanfare_core::ports::dedup::{Claim, Dedup, Fence, Standing};
 use fanfare_telemetry::Metrics;
 use redis::FromRedisValue;
 
@@ -77,7 +77,7 @@ impl Claims {
     pub(crate) async fn check(&self, prefix: &str) -> Result<(), ConnectError> {
         // Nobody's claim, given up: needs the rights that claiming needs, and changes nothing.
         let key = format!("{prefix}:{{check}}");
-        match self.link.call::<i64>("ask Redis", &self.give_up, &key, &["0", ""]).await {
+        match self.link.call::<i64>("ask Redis", &self.give_up, &key, &["0", "", ""]).await {
             Ok(_) => Ok(()),
             Err(error) if is_refusal(&error) => Err(ConnectError::RedisRefuses(Box::new(error))),
             Err(error) => {
@@ -101,6 +101,11 @@ fn millis(duration: Duration) -> String {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).clamp(1, i64::MAX.unsigned_abs() / 4).to_string()
 }
 
+/// A fencing token, as the scripts have it.
+fn token(fence: Option<Fence>) -> String {
+    fence.map_or_else(String::new, |fence| fence.token.to_string())
+}
+
 fn end_name(end: End) -> &'static str {
     match end {
         End::Delivered => "delivered",
@@ -119,13 +124,21 @@ fn end_of(doing: &'static str, name: &str) -> StoreResult<End> {
 
 #[async_trait]
 impl Dedup for Distributed {
-    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration) -> StoreResult<Claim> {
+    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
         const DOING: &str = "claim a delivery";
         let (shared, claims) = (&self.shared, &self.shared.claims);
         let live = shared.config.live_retention.get().max(ttl);
         let call = claims.calls.fetch_add(1, Ordering::Relaxed);
-        let arguments = [hop.0.to_string(), millis(ttl), millis(live), shared.instance.clone(), call.to_string()];
-        let arguments = arguments.each_ref().map(String::as_str);
+        let is_takeover = if fence.is_some_and(|fence| fence.is_takeover) { "1" } else { "0" };
+        let arguments = [
+            &*hop.0.to_string(),
+            &*millis(ttl),
+            &*millis(live),
+            &*shared.instance,
+            &*call.to_string(),
+            &*token(fence),
+            is_takeover,
+        ];
         let key = shared.names.redis_key(delivery);
         let answer: Vec<String> =
             claims.call(Doing { what: DOING, operation: "claim" }, &claims.claim, &key, &arguments).await?;
@@ -188,9 +201,9 @@ impl Distributed {
     }
 
     /// Ends this process's claim at a hop, so that the next holder does not have to wait until it runs out.
-    pub(crate) async fn give_up_claim(&self, delivery: DeliveryId, hop: Hop) -> StoreResult<()> {
+    pub(crate) async fn give_up_claim(&self, delivery: DeliveryId, hop: Hop, fence: Option<Fence>) -> StoreResult<()> {
         let (claims, key) = (&self.shared.claims, self.shared.names.redis_key(delivery));
-        let arguments = [&hop.0.to_string(), self.shared.instance.as_str()];
+        let arguments = [&hop.0.to_string(), self.shared.instance.as_str(), &*token(fence)];
         let doing = Doing { what: "give a claim up", operation: "give_up" };
         claims.call::<i64>(doing, &claims.give_up, &key, &arguments).await.map(|_| ())
     }

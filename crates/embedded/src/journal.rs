@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fanfare_core::journal::JournalEntry;
+use fanfare_core::journal::{AttemptedLate, JournalEntry, Settled};
 use fanfare_core::ports::journal::{JournalPosition, JournalReader};
 use fanfare_core::ports::{Journal, StoreResult};
 use parking_lot::Mutex;
@@ -46,6 +46,18 @@ impl Encoded {
                 .map(|(json, entry)| (entry, json))
                 .collect(),
         }
+    }
+
+    /// Of settlements that came too late, the attempts that were made; `None` if none was.
+    pub(crate) fn into_late(self) -> Option<Self> {
+        let late = self.entries.into_iter().filter_map(|(entry, _)| match entry {
+            JournalEntry::Settled(Settled { delivery, attempt: Some(attempt), at, .. }) => {
+                Some(JournalEntry::AttemptedLate(AttemptedLate { delivery, attempt, at }))
+            }
+            _ => None,
+        });
+        let late: Vec<JournalEntry> = late.collect();
+        (!late.is_empty()).then(|| Self::new(late))
     }
 
     /// How many bytes they have.

@@ -30,13 +30,14 @@ use fanfare_core::ports::{DeliveryQueue, StoreResult};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::Embedded;
 use crate::config::EmbeddedConfig;
 use state::State;
 
-pub(crate) use claims::Known;
+pub(crate) use claims::{Claimer, Known};
 pub(crate) use window::Order;
 
 /// The queue's part in memory.
@@ -50,6 +51,8 @@ pub(crate) struct Queue {
     arrived: Notify,
     /// One permit: one owner of the one partition of gates.
     gate_owner: Arc<Semaphore>,
+    /// How many have owned the gates so far.
+    gate_owners: AtomicU64,
 }
 
 impl Queue {
@@ -60,6 +63,7 @@ impl Queue {
             ready: Notify::new(),
             arrived: Notify::new(),
             gate_owner: Arc::new(Semaphore::new(1)),
+            gate_owners: AtomicU64::new(0),
         })
     }
 
@@ -100,7 +104,11 @@ impl DeliveryQueue for Embedded {
     }
 
     async fn abandon(&self, lease: &Lease) -> StoreResult<()> {
-        self.shared.queue.change(|state| state.give_back(lease.token));
+        self.shared.queue.change(|state| {
+            // Also where the lease is over: the claim lasts longer, and the next holder would wait for it.
+            state.claims.give_up(lease.delivery.header.id, lease.token);
+            state.give_back(lease.token);
+        });
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Place};
 use fanfare_core::ids::{DeliveryId, EventId, Hop, ProjectId};
 use fanfare_core::journal::{
-    BroughtForward, EventDeleted, FannedOut, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted,
+    AttemptedLate, BroughtForward, EventDeleted, FannedOut, JournalEntry, Pushed, Quarantined, Settled, WebhookDeleted,
 };
 use fanfare_core::ports::journal::JournalPosition;
 use rusqlite::{Transaction, params};
@@ -67,6 +67,7 @@ pub(crate) fn happened_at(entry: &JournalEntry) -> Timestamp {
         JournalEntry::FannedOut(entry) => entry.at,
         JournalEntry::Pushed(entry) => entry.at,
         JournalEntry::Settled(entry) => entry.at,
+        JournalEntry::AttemptedLate(entry) => entry.at,
         JournalEntry::BroughtForward(entry) => entry.at,
         JournalEntry::Quarantined(entry) => entry.at,
         JournalEntry::WebhookDeleted(entry) => entry.at,
@@ -150,6 +151,7 @@ impl<'e> Batch<'_, 'e> {
             JournalEntry::FannedOut(entry) => self.fanned_out(entry),
             JournalEntry::Pushed(entry) => self.pushed(entry),
             JournalEntry::Settled(entry) => self.settled(entry),
+            JournalEntry::AttemptedLate(entry) => self.attempted_late(entry),
             JournalEntry::BroughtForward(entry) => self.brought_forward(entry),
             JournalEntry::Quarantined(entry) => self.quarantined(entry),
             JournalEntry::WebhookDeleted(entry) => self.webhook_deleted(entry),
@@ -195,6 +197,19 @@ impl<'e> Batch<'_, 'e> {
         if let Some(touched) = self.known(delivery.id)? {
             touched.now.attempted(delivery.attempts, entry.attempt.as_ref());
             touched.attempts.extend(&entry.attempt);
+        }
+        Ok(())
+    }
+
+    /// The attempt is shown; where the delivery stands others tell. One that is first
+    /// heard of by it stands, as far as is known, where it was sent from.
+    fn attempted_late(&mut self, entry: &'e AttemptedLate) -> rusqlite::Result<()> {
+        let delivery = &entry.delivery;
+        let made = self.made(delivery)?;
+        self.stands(delivery.id, made, delivery.hop, Place::Ready)?;
+        if let Some(touched) = self.known(delivery.id)? {
+            touched.now.attempted(delivery.attempts, Some(&entry.attempt));
+            touched.attempts.push(&entry.attempt);
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ use fanfare_core::request::RequestTemplate;
 use fanfare_core::seal::{SealError, SealingKey};
 use fanfare_core::webhook::Webhook;
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::tasks::{Shutdown, Tasks};
 use key_uses::KeyUses;
@@ -102,13 +102,16 @@ pub struct Registry {
     uses: KeyUses,
     key: SealingKey,
     progress: watch::Sender<Progress>,
+    /// The same, for those who wait for a revision: it wakes them in the order in which they came, as a watch does not, so that a
+    /// simulation can be repeated.
+    moved: Notify,
 }
 
 impl Registry {
     /// An empty registry; [`Registry::start`] fills it.
     pub fn new(key: SealingKey) -> Arc<Self> {
         let (view, uses, progress) = (RwLock::default(), KeyUses::default(), watch::Sender::new(Progress::default()));
-        Arc::new(Self { view, uses, key, progress })
+        Arc::new(Self { view, uses, key, progress, moved: Notify::new() })
     }
 
     /// Starts the watches of both groups, and the task that stores when keys were last used.
@@ -185,6 +188,7 @@ impl Registry {
             Group::Config => progress.config = Some(up_to),
             Group::State => progress.state = Some(up_to),
         });
+        self.moved.notify_waiters();
         Ok(())
     }
 
@@ -203,11 +207,14 @@ impl Registry {
 
     /// Waits until every change of the group up to `revision` is here.
     pub async fn caught_up(&self, group: Group, revision: Revision) {
-        if self.progress.borrow().of(group) >= Some(revision) {
-            return;
+        loop {
+            let mut moved = std::pin::pin!(self.moved.notified());
+            moved.as_mut().enable();
+            if self.progress.borrow().of(group) >= Some(revision) {
+                return;
+            }
+            moved.await;
         }
-        let mut progress = self.progress.subscribe();
-        let _ = progress.wait_for(|progress| progress.of(group) >= Some(revision)).await;
     }
 
     /// Asks the store for the group's last revision and waits until it is here: what is read afterwards is at least as new

@@ -3,6 +3,7 @@
 mod attempts;
 mod ends;
 mod order;
+mod overtaken;
 mod twice;
 
 use std::collections::BTreeMap;
@@ -45,7 +46,7 @@ impl fmt::Display for Violation {
 type Rule = fn(&Outcome) -> Vec<String>;
 
 /// Every rule.
-const RULES: [(&str, Rule); 13] = [
+const RULES: [(&str, Rule); 14] = [
     ("every part of a process goes on", failures),
     ("nothing is lost", ends::lost),
     ("nothing is stuck", ends::stuck),
@@ -59,6 +60,7 @@ const RULES: [(&str, Rule); 13] = [
     ("a breaker lets one probe through at a time", order::several_probes),
     ("a rate is kept", order::too_fast),
     ("a gate keeps its order", order::out_of_order),
+    ("a gate keeps its order from owner to owner", overtaken::overtaken),
 ];
 
 /// All that is broken.

@@ -12,6 +12,7 @@ mod client;
 mod doctor;
 mod invariants;
 mod model;
+mod outage;
 mod plan;
 mod receiver;
 mod skies;
@@ -30,6 +31,7 @@ use world::World;
 
 pub use doctor::{Doctor, Ports};
 pub use invariants::Violation;
+pub use outage::{Outage, Weathered};
 pub use plan::Plan;
 
 thread_local! {

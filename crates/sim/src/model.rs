@@ -4,6 +4,7 @@
 //! a store of their own, partitions held by leases with fencing tokens. Each function here is one step of a server, whole or
 //! not at all; [`client`](crate::client) puts steps together as the engine's operations, with a chance to die between any two.
 
+mod behind;
 mod claims;
 mod copies;
 mod events;
@@ -19,7 +20,7 @@ use fanfare_core::clock::{Clock, Monotonic, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-pub(crate) use claims::Claims;
+pub(crate) use claims::{Claimer, Claims};
 pub(crate) use copies::{Copies, Leased, Out, Where};
 pub(crate) use events::Events;
 pub(crate) use gates::{Over, Told, partition_of};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fanfare_core::rate_limit::RateLimit;
 use fanfare_core::retry::RetrySchedule;
 use fanfare_delivery::{DedupOnUnavailable, DeliveryConfig};
+use fanfare_fanout::FanoutConfig;
 use fanfare_runtime::Span;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -120,7 +121,10 @@ pub struct Plan {
     pub(crate) triggers: Vec<Trigger>,
     pub(crate) noise: Noise,
     pub(crate) delivery: DeliveryConfig,
+    pub(crate) fanout: FanoutConfig,
     pub(crate) gate_partitions: u16,
+    /// Whether requests alone are noted, of which there are many.
+    pub(crate) requests_only: bool,
     /// From then on nothing goes wrong any more.
     pub(crate) heals: Duration,
 }
@@ -144,6 +148,8 @@ impl Plan {
             triggers,
             noise: noise(rng),
             delivery: delivery(rng),
+            fanout: FanoutConfig { batch_events: 4, push_deliveries: 3, ..FanoutConfig::default() },
+            requests_only: false,
             gate_partitions: rng.random_range(1..=4),
             webhooks,
             heals,

@@ -50,6 +50,8 @@ pub(crate) struct LeaseOf {
     pub(crate) token: LeaseToken,
     pub(crate) hop: Hop,
     pub(crate) from_gate: bool,
+    /// The copy's place in its stream.
+    pub(crate) place: u64,
     /// Whether it has not run out.
     pub(crate) held: bool,
 }

@@ -112,6 +112,9 @@ impl World {
     }
 
     pub(crate) fn note(&self, fact: Fact) {
+        if self.plan.requests_only && !matches!(fact, Fact::Sent(_) | Fact::Answered { .. } | Fact::Failed { .. }) {
+            return;
+        }
         let at = self.stage.now().0;
         self.trace.lock().0.push((at, fact));
     }
@@ -178,9 +181,10 @@ impl World {
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,
+                place: held.sequence,
                 // Of two copies at one hop nobody can tell which it is.
                 from_gate: all.iter().any(|(_, other)| other.is_from_gate()),
-                held: held.until > now.monotonic,
+                held: all.iter().any(|(_, other)| other.until > now.monotonic),
             });
             (lease, claimed)
         });

@@ -112,6 +112,7 @@ pub struct All {
     pub delivery_end_to_end: Histogram,
     pub delivery_ended: IntCounterVec,
     pub delivery_in_flight: IntGauge,
+    pub delivery_lanes_held_back: IntGauge,
     pub delivery_ready: IntGauge,
     pub delivery_due: IntGaugeVec,
     pub delivery_gated: IntGauge,
@@ -211,6 +212,10 @@ impl Metrics {
             ),
             delivery_ended: make.counters("delivery_ended_total", "Deliveries that ended, by how.", "end", &ENDS),
             delivery_in_flight: make.gauge("delivery_in_flight", "POSTs that are being made now."),
+            delivery_lanes_held_back: make.gauge(
+                "delivery_lanes_held_back",
+                "Webhooks that get nothing from this process for the moment, since their receiver said when to ask again.",
+            ),
             delivery_ready: make.gauge("delivery_ready", "Deliveries that are ready and wait for a worker."),
             delivery_due: make.gauges(
                 "delivery_due",

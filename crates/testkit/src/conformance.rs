@@ -52,6 +52,10 @@ pub trait Harness: Send + Sync + Sized + 'static {
     /// Opens the engine on the data that is there.
     async fn open(&self) -> Engine;
 
+    /// From now on nobody sees anything of what the engine does, as of a process that is killed. The test drops what it got from
+    /// it, and [crashes](Self::crash) it.
+    fn kill(&self, engine: &Engine);
+
     /// Ends the engine as a crash would, losing all it has in memory, and waits until it is gone. The test has dropped
     /// everything else that it got from this engine.
     async fn crash(&self, engine: Engine);
@@ -135,6 +139,7 @@ macro_rules! conformance_suite {
             }
             leases {
                 a_lease_that_runs_out_is_given_to_another_and_the_first_cannot_settle
+                an_attempt_under_a_lost_lease_is_journaled_and_moves_nothing
                 a_renewed_lease_does_not_run_out
                 a_lost_lease_cannot_be_renewed
                 abandoning_makes_it_ready_at_once_in_its_old_place
@@ -181,6 +186,8 @@ macro_rules! conformance_suite {
                 arrivals_wake_the_owner_once_for_each_webhook
                 the_next_owner_is_told_of_everything
                 an_owner_that_has_lost_its_partition_takes_nothing
+                what_an_owner_had_claimed_when_it_died_is_the_next_ones_at_once
+                what_an_owner_had_claimed_that_gave_its_gates_back_is_its_own_until_it_ends
             }
             gate_expiry {
                 what_expires_is_taken_from_the_midst_of_its_gate
@@ -192,6 +199,7 @@ macro_rules! conformance_suite {
             dedup {
                 a_claim_is_held_until_it_runs_out
                 a_higher_hop_takes_over_and_the_lower_is_stale
+                an_owner_takes_over_what_one_claimed_that_is_gone
                 a_release_makes_lower_hops_stale
                 done_comes_first_and_the_first_end_stays
                 claims_of_queued_deliveries_follow_their_hop

@@ -84,7 +84,7 @@ pub(crate) async fn release(api: &Api, webhook: &Webhook, rate: Option<u32>) -> 
             Some(Gate::Paused { .. } | Gate::Congested { .. } | Gate::BreakerOpen { .. }) | None => {}
         }
         health.gate = Some(Gate::Releasing { since: api.clock.now(), rate });
-        health.failing_since = None;
+        (health.failing_since, health.recovered) = (None, None);
         match store.put(Record::Health(health), expected).await.map_err(|error| Problem::unavailable(&error))? {
             Changed::Done(_) => return Ok(()),
             Changed::Conflict => {}

@@ -35,7 +35,7 @@ async fn an_open_breaker_is_shown_with_its_next_probe() {
     let id = world.some_webhook().await;
     let since = world.clock.now();
     let next_probe = since.after(std::time::Duration::from_secs(20));
-    put(&world, id, Gate::BreakerOpen { since, probes: 3, next_probe }, Some(since)).await;
+    put(&world, id, Gate::BreakerOpen { since, probes: 3, from: 0, next_probe }, Some(since)).await;
     let health = shown(&world, id).await;
     assert_eq!((&health["state"], &health["failing_since"]), (&json!("failing"), &json!(since)));
     let gate = json!({

@@ -133,6 +133,7 @@ impl Journal for TamperedJournal {
                 JournalEntry::FannedOut(_)
                 | JournalEntry::Pushed(_)
                 | JournalEntry::Settled(_)
+                | JournalEntry::AttemptedLate(_)
                 | JournalEntry::BroughtForward(_)
                 | JournalEntry::Quarantined(_) => "journal delivery".to_owned(),
             });

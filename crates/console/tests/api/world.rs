@@ -315,7 +315,7 @@ impl World {
         let mut leases = tokio::time::timeout(PATIENCE, self.engine.lease(1)).await.unwrap().unwrap();
         let lease = leases.remove(0);
         let (id, hop) = (lease.delivery.header.id, lease.delivery.header.hop);
-        self.engine.claim(id, hop, Duration::from_secs(60)).await.unwrap();
+        self.engine.claim(id, hop, Duration::from_secs(60), None).await.unwrap();
         lease
     }
 

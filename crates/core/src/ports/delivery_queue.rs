@@ -17,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StoreResult;
+use super::dedup::Fence;
 use crate::clock::{Monotonic, Timestamp};
 use crate::delivery::{Delivery, Place, Settlement};
 use crate::ids::{DeliveryId, Hop, WebhookId};
@@ -50,6 +51,8 @@ pub struct Lease {
     pub ready_at: Timestamp,
     /// How often this hop had been leased before: 0 the first time.
     pub redeliveries: u32,
+    /// The ownership under which it was taken, if it was taken from behind a gate; its claim is made under it.
+    pub fence: Option<Fence>,
 }
 
 /// What became of a settlement.

@@ -17,8 +17,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::Semaphore;
 
+use crate::claim::{self, WhenBusy};
 use crate::context::{Context, Work};
-use crate::{claim, pass};
+use crate::pass;
 
 /// How many are taken in one round.
 const ROUND: usize = 256;
@@ -72,6 +73,6 @@ async fn end(context: &Context, work: Work) {
     if !work.hold.is_ours(context.clock.monotonic()) {
         return pass::note_lost(context, &work);
     }
-    let Some((work, _)) = claim::claim(context, work).await else { return };
+    let Some((work, _)) = claim::claim(context, work, WhenBusy::LetGo).await else { return };
     pass::conclude(context, &work, Next::End { end: End::Expired }).await;
 }

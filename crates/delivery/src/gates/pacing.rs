@@ -9,6 +9,8 @@ use fanfare_core::clock::Monotonic;
 use fanfare_core::rate_limit::{Pace, RateLimit};
 use parking_lot::Mutex;
 
+use crate::context::Context;
+
 /// The pacing of one webhook's gate.
 #[derive(Debug)]
 pub(crate) struct Pacing {
@@ -57,9 +59,24 @@ impl Pacing {
 pub(crate) struct Turn(Arc<Pacing>);
 
 impl Turn {
-    /// Takes the turn: returns when the request may be made.
-    pub(crate) fn take(self, now: Monotonic) -> Monotonic {
-        self.0.state.lock().pace.take(now)
+    /// Takes the turn, and waits until the request may be made; false as soon as the gate holds everything. Whoever waits for a turn
+    /// has its place in a lane, and what is behind it there would be sent after a probe that it comes before.
+    pub(crate) async fn come(self, context: &Context, is_held: impl Fn() -> bool) -> bool {
+        let mut changes = context.registry.changes();
+        let at = self.0.state.lock().pace.take(context.clock.monotonic());
+        loop {
+            if is_held() {
+                return false;
+            }
+            if context.clock.monotonic() >= at {
+                return true;
+            }
+            tokio::select! {
+                biased;
+                () = changes.next() => {}
+                () = context.clock.sleep_until(at) => {}
+            }
+        }
     }
 }
 

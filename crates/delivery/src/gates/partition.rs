@@ -40,12 +40,10 @@ pub(crate) async fn run(context: Arc<Context>, partition: Arc<dyn GatePartition>
         let rooms = Rooms { releases: context.config.max_releases.max(1), probes: PROBES_AT_ONCE };
         let (started, look_again) = behind.startable(&rooms, now, |webhook| may(&context, webhook, now));
         for (webhook, act) in started {
+            let pacing = paces.of(&context, webhook, now);
             releases.push(match act {
-                Act::Release => {
-                    let pacing = paces.of(&context, webhook, now);
-                    Either::Left(release::run(&context, &partition, webhook, pacing))
-                }
-                Act::Probe => Either::Right(probe::run(&context, &partition, webhook)),
+                Act::Release => Either::Left(release::run(&context, &partition, webhook, pacing)),
+                Act::Probe => Either::Right(probe::run(&context, &partition, webhook, pacing)),
             });
         }
         let look_again = async {

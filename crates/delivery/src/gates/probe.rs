@@ -16,7 +16,8 @@ use fanfare_core::ports::delivery_queue::GatePartition;
 use fanfare_runtime::tasks::report;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::release::Released;
+use super::pacing::Pacing;
+use super::release::{AHEAD, Released};
 use crate::context::Context;
 use crate::health;
 use crate::pass::{self, Way};
@@ -29,8 +30,9 @@ pub(crate) async fn run(
     context: &Arc<Context>,
     partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
+    pacing: Option<Arc<Pacing>>,
 ) -> (WebhookId, Released) {
-    let released = match probe(context, partition, webhook).await {
+    let released = match probe(context, partition, webhook, pacing.as_ref()).await {
         Ok(released) => released,
         Err(error) => {
             tracing::warn!(%webhook, error = %report(&error), "could not probe a webhook; trying again");
@@ -48,7 +50,13 @@ async fn probe(
     context: &Arc<Context>,
     partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
+    pacing: Option<&Arc<Pacing>>,
 ) -> StoreResult<Released> {
+    // A probe is a request like any other: where there is a rate, it takes its turn.
+    let now = context.clock.monotonic();
+    if let Some(earliest) = pacing.map(|pacing| pacing.earliest(now)).filter(|earliest| *earliest > now.after(AHEAD)) {
+        return Ok(Released::NotBefore(earliest));
+    }
     let lease = partition.take(webhook, 1).await?.into_iter().next();
     // A probe has its room to itself: one for each webhook that is probed now.
     let room = Arc::new(Semaphore::new(1)).try_acquire_owned().ok();
@@ -56,7 +64,8 @@ async fn probe(
         let stands = context.queue.gate_depth(webhook).await?.count > 0;
         return Ok(if stands { again(context) } else { Released::All });
     };
-    let work = context.take_from_gate(lease, partition, room);
+    let mut work = context.take_from_gate(lease, partition, room);
+    work.turn = pacing.map(Pacing::turn);
     // A task of its own: should the partition be lost or the process stop meanwhile, the request comes to its end all the
     // same, and no claim stays behind that keeps the next owner from this delivery.
     let (tell, told) = oneshot::channel();

@@ -20,15 +20,19 @@ use fanfare_runtime::tasks::report;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pacing::Pacing;
-use crate::context::Context;
+use crate::context::{Context, Origin};
 use crate::health;
 
 /// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
 /// empty at its end, short beside what the owner of a recovered webhook would call stuck.
 pub(crate) const TURN: Duration = Duration::from_secs(5);
 
+/// How long it is waited for what is in hand when a gate comes to hold everything. What has been sent may take longer, and is
+/// overtaken by nothing.
+const COMES_BACK: Duration = Duration::from_secs(5);
+
 /// How far ahead of their turn by the rate deliveries are leased.
-const AHEAD: Duration = Duration::from_secs(1);
+pub(super) const AHEAD: Duration = Duration::from_secs(1);
 
 /// How long it is waited when all that may go have been leased and wait for their turn.
 const PACED_PAUSE: Duration = Duration::from_millis(50);
@@ -72,6 +76,16 @@ async fn work_off(
     let turn_ends = context.clock.monotonic().after(TURN);
     loop {
         if matches!(context.registry.gate(webhook), Some(GateReason::Paused | GateReason::BreakerOpen)) {
+            // What waits in the lane goes back to its place before anything is taken from there again: a probe would overtake it.
+            let waiting = context.lanes.lock().take_waiting(webhook, |work| work.origin == Origin::Gate);
+            for work in waiting {
+                context.give_back(work).await;
+            }
+            tokio::select! {
+                biased;
+                all = hands.all() => drop(all?),
+                () = context.clock.sleep(COMES_BACK) => {}
+            }
             return Ok(Released::NotAll);
         }
         let now = context.clock.monotonic();

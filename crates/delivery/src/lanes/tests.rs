@@ -214,3 +214,26 @@ fn a_lane_that_takes_more_starts_more_and_one_that_takes_less_starts_none() {
     lanes.recovering(id);
     assert_eq!(lanes.limit(id), 1);
 }
+
+#[test]
+fn a_lane_that_is_held_back_starts_nothing_and_then_one_at_a_time() {
+    let mut lanes = Lanes::new(bounds(8, 64));
+    let until = |seconds| Monotonic(Duration::from_secs(seconds));
+    assert_eq!(lanes.admit(webhook(1), &project(1), 0), Admission::Start(0));
+    assert_eq!(lanes.admit(webhook(1), &project(1), 1), Admission::Start(1));
+    assert!(lanes.hold_back(webhook(1), until(9)));
+    assert!(!lanes.hold_back(webhook(1), until(7)), "it is held back already");
+    assert_eq!(lanes.held_back_until(webhook(1)), Some(until(9)));
+    for item in 2..6 {
+        assert_eq!(lanes.admit(webhook(1), &project(1), item), Admission::Waits);
+    }
+    assert_eq!(lanes.admit(webhook(2), &project(1), 9), Admission::Start(9), "another webhook");
+    assert!(lanes.sent(webhook(1)).is_empty() && lanes.sent(webhook(1)).is_empty());
+    assert_eq!(lanes.go_on(webhook(1)), [2]);
+    assert_eq!((lanes.held_back(), lanes.sent(webhook(1))), (0, vec![3]));
+    // What comes to a lane goes behind what waits in it.
+    lanes.hold_back(webhook(1), until(20));
+    assert!(lanes.sent(webhook(1)).is_empty());
+    assert_eq!(lanes.admit(webhook(1), &project(1), 6), Admission::Waits);
+    assert_eq!((lanes.go_on(webhook(1)), lanes.sent(webhook(1))), (vec![4], vec![5]));
+}

@@ -133,8 +133,10 @@ async fn failing_for_as_long_as_pause_after_says_pauses() {
 async fn a_probe_waits_as_long_as_the_receiver_asks_for() {
     let rig = Rig::new().await;
     rig.start(one_at_a_time());
-    let busy =
-        |_: &fanfare_testkit::Received| Reply::Full(503, vec![("retry-after", "600".to_owned())], bytes::Bytes::new());
+    let busy = |received: &fanfare_testkit::Received| match received.index {
+        0..10 => Reply::Status(500),
+        _ => Reply::Full(503, vec![("retry-after", "600".to_owned())], bytes::Bytes::new()),
+    };
     let receiver = Receiver::http(busy).await;
     let webhook = broken(&rig, &receiver, 5).await;
     pass_until(&rig, "the first probe", async || receiver.so_far().len() == 11).await;
@@ -143,6 +145,55 @@ async fn a_probe_waits_as_long_as_the_receiver_asks_for() {
         _ => false,
     })
     .await;
+}
+
+#[tokio::test]
+async fn one_that_fails_again_under_its_backlog_is_probed_after_ever_longer_intervals() {
+    let rig = Rig::new().await;
+    rig.start(one_at_a_time());
+    // It takes a probe, and nothing else.
+    let receiver = Receiver::http(|_| Reply::Status(500)).await;
+    let webhook = broken(&rig, &receiver, 60).await;
+    for times in 1..=3 {
+        let from = receiver.so_far().len();
+        receiver.answer(move |received| Reply::Status(if received.index == from { 200 } else { 500 }));
+        pass_until(&rig, "the breaker to open again", async || {
+            matches!(rig.health(webhook).await.unwrap().gate, Some(Gate::BreakerOpen { probes: 0, from, .. }) if from == times)
+        })
+        .await;
+        let health = rig.health(webhook).await.unwrap();
+        let Some(Gate::BreakerOpen { since, next_probe, .. }) = health.gate else { panic!("{health:?}") };
+        let interval = next_probe.since(since).as_secs_f64();
+        let expected = f64::from(1 << times);
+        assert!((expected * 0.8..=expected * 1.2).contains(&interval), "the {times}. time: {interval} s");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_when_to_come_back_gets_nothing_of_its_lane_until_then() {
+    let rig = Rig::new().await;
+    rig.start(one_at_a_time());
+    let busy = |received: &fanfare_testkit::Received| match received.index {
+        0 => Reply::Full(429, vec![("retry-after", "5".to_owned())], bytes::Bytes::new()),
+        _ => Reply::Status(200),
+    };
+    let receiver = Receiver::http(busy).await;
+    let webhook = rig.webhook(&receiver.url("/"), |_| ()).await;
+    let began = rig.clock.monotonic();
+    let first = rig.push(webhook, "order-0").await;
+    rig.settled(first, 1).await;
+    assert_eq!(rig.metrics.delivery_lanes_held_back.get(), 1);
+    let mut others = Vec::new();
+    for n in 1..=4 {
+        others.push(rig.push(webhook, &format!("order-{n}")).await);
+    }
+    pass_until(&rig, "the next request", async || receiver.so_far().len() > 1).await;
+    assert!(rig.clock.monotonic().since(began) >= Duration::from_secs(5));
+    for other in others {
+        let settled = rig.settled(other, 1).await;
+        assert_eq!((settled.len(), settled[0].next), (1, Next::End { end: End::Delivered }), "one attempt was enough");
+    }
+    assert_eq!(rig.metrics.delivery_lanes_held_back.get(), 0);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{Delivery, End, Settlement};
 use fanfare_core::ids::{DeliveryId, Hop, WebhookId};
 use fanfare_core::journal::JournalEntry;
-use fanfare_core::ports::dedup::{Claim, Standing};
+use fanfare_core::ports::dedup::{Claim, Fence, Standing};
 use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling,
     Withdrawal,
@@ -143,10 +143,10 @@ pub fn away() -> StoreResult<Claim> {
 
 #[async_trait]
 impl Dedup for Claims {
-    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration) -> StoreResult<Claim> {
+    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
         match (self.answer)(delivery) {
             Some(answer) => answer,
-            None => self.engine.claim(delivery, hop, ttl).await,
+            None => self.engine.claim(delivery, hop, ttl, fence).await,
         }
     }
 

@@ -1,6 +1,7 @@
 -- Claims a delivery at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how long the delivery is
--- remembered (ms), who claims, the number of this claim among theirs. Answers in the order of the port's `Claim`. Time is this server's.
-local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until', 'by', 'call')
+-- remembered (ms), who claims, the number of this claim among theirs, the fencing token of their gate ('' without one), whether
+-- the owner of the gate before them is known to be gone (1). Answers in the order of the port's `Claim`. Time is this server's.
+local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until', 'by', 'call', 'fence')
 if known[1] then
   return { 'done', known[1] }
 end
@@ -19,10 +20,14 @@ if held == hop then
   if known[5] == ARGV[4] and known[6] == ARGV[5] then
     return { 'claimed' }
   end
-  return { 'busy' }
+  -- Without a token it is not compared: nil is neither lower nor higher.
+  local holder, claimer = tonumber(known[7] or ''), tonumber(ARGV[6])
+  if not (ARGV[7] == '1' and holder and claimer and holder < claimer) then
+    return { 'busy' }
+  end
 end
--- This copy proves that the delivery has moved on to this hop: lower ones are stale from now on.
-redis.call('HSET', KEYS[1], 'low', hop, 'hop', hop, 'until', now + tonumber(ARGV[2]), 'by', ARGV[4], 'call', ARGV[5])
+-- This copy proves that the delivery has moved on to this hop, or that its holder is gone: lower hops are stale from now on.
+redis.call('HSET', KEYS[1], 'low', hop, 'hop', hop, 'until', now + tonumber(ARGV[2]), 'by', ARGV[4], 'call', ARGV[5], 'fence', ARGV[6])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if held then
   return { 'taken_over' }

@@ -9,7 +9,7 @@ if not known[2] or low > tonumber(known[2]) then
   redis.call('HSET', KEYS[1], 'low', low)
 end
 if known[3] and tonumber(known[3]) < low then
-  redis.call('HDEL', KEYS[1], 'hop', 'until', 'by', 'call')
+  redis.call('HDEL', KEYS[1], 'hop', 'until', 'by', 'call', 'fence')
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1

@@ -177,7 +177,7 @@ impl Puller {
         let grant = |ready: Ready| {
             let Ready { delivery, ready_at, redeliveries, answer, until } = ready;
             let token = leases.grant(Leased { until, held: Held::Ready { answer } }, now);
-            Lease { token, delivery, until, ready_at, redeliveries }
+            Lease { token, delivery, until, ready_at, redeliveries, fence: None }
         };
         ready.into_iter().map(grant).collect()
     }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fanfare_core::clock::Monotonic;
-use fanfare_core::ids::{DeliveryId, Hop};
 use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::delivery_queue::{Lease, LeaseToken};
 use fanfare_runtime::tasks::report;
@@ -111,8 +110,7 @@ pub(super) async fn renew(engine: &Distributed, tokens: &[LeaseToken]) -> StoreR
 ///    claim lasts longer. 2. The copy is free.
 pub(super) async fn abandon(engine: &Distributed, lease: &Lease) -> StoreResult<()> {
     let shared = &engine.shared;
-    let header = &lease.delivery.header;
-    give_claim_up(engine, header.id, header.hop).await;
+    give_claim_up(engine, lease).await;
     let Some(leased) = shared.queue.leases.lock().get(lease.token, shared.clock.monotonic()) else { return Ok(()) };
     match &leased.held {
         Held::Ready { answer } => shared.store.confirm("give a lease back", answer, "-NAK").await?,
@@ -123,8 +121,9 @@ pub(super) async fn abandon(engine: &Distributed, lease: &Lease) -> StoreResult<
 }
 
 /// Ends this process's claim on a delivery that it does not work on any more. Where that fails the claim runs out.
-pub(super) async fn give_claim_up(engine: &Distributed, delivery: DeliveryId, hop: Hop) {
-    if let Err(error) = engine.give_up_claim(delivery, hop).await {
+pub(super) async fn give_claim_up(engine: &Distributed, lease: &Lease) {
+    let header = &lease.delivery.header;
+    if let Err(error) = engine.give_up_claim(header.id, header.hop, lease.fence).await {
         tracing::debug!(error = %report(&error), "a claim was not given up; it runs out");
     }
 }

@@ -8,15 +8,17 @@
 //!
 //! A settlement that comes too late, because the lease is over: what has been received is marked as done all the same, and
 //! journaled, and the copy that somebody else has ends by it. Gates change hands whenever a process comes or goes, with
-//! requests under way: each would be made twice. Of anything else the claim ends, since nobody works under it any more, and
-//! the next holder would otherwise have to wait until it runs out.
+//! requests under way: each would be made twice. Any other attempt is journaled as one that moved nothing; and the claim ends,
+//! since nobody works under it any more, and the next holder would otherwise have to wait until it runs out.
 //!
 //! Each step may be repeated: message ids recognise what has been published, and readers of the journal what it tells twice.
 //! Redis being away holds nothing up; what it does not know is at worst sent twice.
 
 use bytes::Bytes;
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Place, Settlement};
-use fanfare_core::journal::{JournalEntry, Settled};
+use fanfare_core::ids::DeliveryId;
+use fanfare_core::journal::{AttemptedLate, JournalEntry, Settled};
+use fanfare_core::ports::dedup::Standing;
 use fanfare_core::ports::delivery_queue::{Lease, Settling};
 use fanfare_core::ports::{Dedup, StoreResult};
 use fanfare_runtime::tasks::report;
@@ -31,7 +33,7 @@ const DOING: &str = "settle a delivery";
 pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
     let held = &lease.delivery.header;
     let Some(leased) = current(engine, lease) else {
-        too_late(engine, held, settlement).await;
+        too_late(engine, lease, settlement).await;
         return Ok(Settling::Superseded);
     };
     let attempts = held.attempts + u32::from(settlement.attempt.is_some());
@@ -61,17 +63,36 @@ pub(super) async fn settle(engine: &Distributed, lease: &Lease, settlement: Sett
     Ok(Settling::Applied)
 }
 
-/// Says of a delivery that is somebody else's by now what is true whoever has it.
-async fn too_late(engine: &Distributed, held: &DeliveryHeader, settlement: Settlement) {
-    match settlement.next {
-        Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
-            mark_done(engine, held, None, end).await;
-            if let Err(error) = journal::append(engine, DOING, &entry(held, settlement)).await {
-                tracing::debug!(error = %report(&error), "an attempt is not in the journal; its delivery's end will be");
-            }
-        }
-        Next::End { .. } | Next::Move(_) => leases::give_claim_up(engine, held.id, held.hop).await,
+/// Says of a delivery that is somebody else's by now what is true whoever has it: that it was received, unless it has another end
+/// already; and that an attempt was made.
+async fn too_late(engine: &Distributed, lease: &Lease, settlement: Settlement) {
+    let held = &lease.delivery.header;
+    let is_received = settlement.attempt.is_some() && settlement.next == (Next::End { end: End::Delivered });
+    if is_received {
+        mark_done(engine, held, None, End::Delivered).await;
+    } else {
+        // First, since somebody may be waiting for it.
+        leases::give_claim_up(engine, lease).await;
     }
+    let ends = is_received && !has_another_end(engine, held.id, End::Delivered).await;
+    let told = if ends { Some(entry(held, settlement)) } else { late(held, settlement) };
+    if let Some(told) = told
+        && let Err(error) = journal::append(engine, DOING, &told).await
+    {
+        tracing::warn!(delivery = %held.id, error = %report(&error), "a late attempt is not in the journal");
+    }
+}
+
+/// The attempt as one that moved nothing, if one was made.
+fn late(held: &DeliveryHeader, settlement: Settlement) -> Option<[JournalEntry; 1]> {
+    let Settlement { attempt, at, .. } = settlement;
+    Some([JournalEntry::AttemptedLate(AttemptedLate { delivery: held.clone(), attempt: attempt?, at })])
+}
+
+/// Where nobody answers, it is taken to have none.
+async fn has_another_end(engine: &Distributed, delivery: DeliveryId, end: End) -> bool {
+    let standing = engine.standing(&[delivery]).await;
+    matches!(standing.as_deref(), Ok([Standing::Done(known)]) if *known != end)
 }
 
 /// Removes a copy that is known to be no longer needed.

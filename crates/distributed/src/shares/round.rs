@@ -59,6 +59,8 @@ struct Found {
     revision: u64,
     /// Nobody's, or of somebody who is gone.
     free: bool,
+    /// Of somebody who is gone without having given it back.
+    abandoned: bool,
     /// Since when it is as it is.
     since: Monotonic,
 }
@@ -169,13 +171,9 @@ impl Member {
             let known = before.get(&key).copied().filter(|seen| seen.revision == revision);
             let known = known.unwrap_or(Seen { revision, since: now });
             seen.insert(key.clone(), known);
-            let gone = now.since(known.since) >= lease;
-            found.push(Found {
-                key,
-                revision,
-                since: known.since,
-                free: gone || payload.as_ref() == FREE || is_removal(&headers),
-            });
+            let given_back = payload.as_ref() == FREE || is_removal(&headers);
+            let abandoned = !given_back && now.since(known.since) >= lease;
+            found.push(Found { key, revision, since: known.since, free: given_back || abandoned, abandoned });
         }
         *before = seen;
         found
@@ -216,9 +214,10 @@ impl Member {
         let taking = order.filter(is_free).take(wanted).map(|partition| async move {
             let until = self.until();
             let draft = Draft::new(self.lease_key(&partition.to_string()), self.id.clone().into());
-            let expected = leases.get(&partition).map_or(0, |found| found.revision);
+            let found = leases.get(&partition);
+            let (expected, is_takeover) = found.map_or((0, false), |found| (found.revision, found.abandoned));
             match self.engine.shared.store.place(DOING, draft.expecting(expected)).await {
-                Ok(Placed::At(revision)) => Some(Arc::new(Holding::new(partition, revision, until))),
+                Ok(Placed::At(revision)) => Some(Arc::new(Holding::new(partition, revision, is_takeover, until))),
                 Ok(Placed::Conflict) => None,
                 Err(error) => {
                     tracing::debug!(error = %report(&error), "a partition was not taken");

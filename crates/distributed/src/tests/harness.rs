@@ -139,6 +139,10 @@ impl<R: Redis> Harness for ServersWith<R> {
         ports(self.connect().await)
     }
 
+    fn kill(&self, _: &Engine) {
+        self.engine.lock().as_ref().expect("it was opened").shared.faults.kill();
+    }
+
     async fn crash(&self, engine: Engine) {
         drop(engine);
         let engine = self.engine.lock().take().expect("it was opened");

@@ -36,7 +36,7 @@ async fn claims_are_spread_over_all_masters_and_looked_up_together() {
     let engine = servers.connect().await;
     let deliveries: Vec<DeliveryId> = (0..60).map(somebody).collect();
     for delivery in &deliveries {
-        assert_eq!(engine.claim(*delivery, Hop(2), TTL).await.unwrap(), Claim::Claimed);
+        assert_eq!(engine.claim(*delivery, Hop(2), TTL, None).await.unwrap(), Claim::Claimed);
     }
     for node in &servers.redis.nodes {
         let keys: u32 = node.ask(&["DBSIZE"]).await.parse().unwrap();
@@ -52,9 +52,13 @@ async fn a_slot_that_has_moved_is_followed() {
     let engine = servers.connect().await;
     // What the client has learned is then wrong for this key.
     let (delivery, key) = (somebody(7), engine.shared.names.redis_key(somebody(7)));
-    assert_eq!(engine.claim(delivery, Hop(0), TTL).await.unwrap(), Claim::Claimed);
+    assert_eq!(engine.claim(delivery, Hop(0), TTL, None).await.unwrap(), Claim::Claimed);
     servers.redis.move_slot_of(&key).await;
-    assert_eq!(engine.claim(delivery, Hop(1), TTL).await.unwrap(), Claim::Claimed, "its claim was not moved with it");
+    assert_eq!(
+        engine.claim(delivery, Hop(1), TTL, None).await.unwrap(),
+        Claim::Claimed,
+        "its claim was not moved with it"
+    );
     assert_eq!(engine.standing(&[delivery]).await.unwrap(), [Standing::Live(Hop(1))]);
     engine.close().await;
 }
@@ -64,12 +68,12 @@ async fn a_master_that_is_away_fails_its_own_claims_within_their_bound_and_comes
     let mut servers = Clustered::begin().await;
     let engine = servers.connect().await;
     for number in 0..30 {
-        assert_eq!(engine.claim(somebody(number), Hop(0), TTL).await.unwrap(), Claim::Claimed);
+        assert_eq!(engine.claim(somebody(number), Hop(0), TTL, None).await.unwrap(), Claim::Claimed);
     }
     servers.redis.nodes[0].kill().await;
     let mut refused = 0;
     for number in 0..30 {
-        match soon(engine.claim(somebody(number), Hop(1), TTL)).await {
+        match soon(engine.claim(somebody(number), Hop(1), TTL, None)).await {
             Ok(claim) => assert!(matches!(claim, Claim::TakenOver | Claim::Claimed), "{claim:?}"),
             Err(error) => {
                 assert_eq!(error.kind, StoreErrorKind::Unavailable);
@@ -80,7 +84,7 @@ async fn a_master_that_is_away_fails_its_own_claims_within_their_bound_and_comes
     assert!(refused > 0, "nobody had claims at the master that is away");
     servers.redis.nodes[0].start_again().await;
     for number in 0..30 {
-        soon(async { while engine.claim(somebody(number), Hop(2), TTL).await.is_err() {} }).await;
+        soon(async { while engine.claim(somebody(number), Hop(2), TTL, None).await.is_err() {} }).await;
     }
     engine.close().await;
 }

@@ -37,8 +37,8 @@ async fn connect(nats: &NatsServer, redis: RedisConfig) -> Result<Distributed, C
 async fn let_in(nats: &NatsServer, redis: RedisConfig) {
     let engine = connect(nats, redis).await.expect("it is let in");
     let delivery = DeliveryId::from_uuid(Uuid::from_u128(1));
-    assert_eq!(engine.claim(delivery, Hop(0), TTL).await.expect("claims"), Claim::Claimed);
-    engine.give_up_claim(delivery, Hop(0)).await.expect("gives up");
+    assert_eq!(engine.claim(delivery, Hop(0), TTL, None).await.expect("claims"), Claim::Claimed);
+    engine.give_up_claim(delivery, Hop(0), None).await.expect("gives up");
     engine.release(delivery, Hop(0)).await.expect("releases");
     engine.standing(&[delivery]).await.expect("looks up");
     engine.complete(delivery, fanfare_core::delivery::End::Delivered, TTL).await.expect("completes");
@@ -108,7 +108,7 @@ async fn tls_is_checked_against_the_ca_file_and_client_certificates_are_shown() 
     let nameless = RedisConfig { cert_file: String::new(), key_file: String::new(), ..right.clone() };
     for wrong in [stranger, nameless] {
         let engine = connect(&nats, wrong).await.expect("it starts without Redis");
-        soon(engine.claim(DeliveryId::from_uuid(Uuid::from_u128(2)), Hop(0), TTL)).await.expect_err("kept out");
+        soon(engine.claim(DeliveryId::from_uuid(Uuid::from_u128(2)), Hop(0), TTL, None)).await.expect_err("kept out");
         engine.close().await;
     }
     for (file, wrong) in [

@@ -23,7 +23,7 @@ fn somebody(number: u128) -> DeliveryId {
 async fn claim(engine: &Distributed, delivery: DeliveryId, hop: Hop) -> Claim {
     let asking = async {
         loop {
-            match soon(engine.claim(delivery, hop, TTL)).await {
+            match soon(engine.claim(delivery, hop, TTL, None)).await {
                 Ok(claim) => return claim,
                 Err(error) => assert_eq!(error.kind, StoreErrorKind::Unavailable),
             }
@@ -36,13 +36,13 @@ async fn claim(engine: &Distributed, delivery: DeliveryId, hop: Hop) -> Claim {
 async fn claims_go_on_at_the_replica_when_the_master_is_killed() {
     let mut servers = Watched::begin().await;
     let engine = servers.connect().await;
-    assert_eq!(engine.claim(somebody(1), Hop(0), TTL).await.unwrap(), Claim::Claimed);
+    assert_eq!(engine.claim(somebody(1), Hop(0), TTL, None).await.unwrap(), Claim::Claimed);
     engine.complete(somebody(2), End::Delivered, TTL).await.unwrap();
     // A Sentinel that is away hinders nobody.
     servers.redis.sentinels[0].kill().await;
     servers.redis.master.ask(&["WAIT", "1", "10000"]).await;
     servers.redis.master.kill().await;
-    soon(engine.claim(somebody(3), Hop(0), TTL)).await.expect_err("there is no master");
+    soon(engine.claim(somebody(3), Hop(0), TTL, None)).await.expect_err("there is no master");
 
     servers.redis.promoted().await;
     assert_eq!(claim(&engine, somebody(1), Hop(0)).await, Claim::Busy, "the replica had a copy");
@@ -55,7 +55,7 @@ async fn claims_go_on_at_the_replica_when_the_master_is_killed() {
 async fn a_master_that_becomes_a_replica_is_left_for_the_new_one() {
     let servers = Watched::begin().await;
     let engine = servers.connect().await;
-    assert_eq!(engine.claim(somebody(1), Hop(0), TTL).await.unwrap(), Claim::Claimed);
+    assert_eq!(engine.claim(somebody(1), Hop(0), TTL, None).await.unwrap(), Claim::Claimed);
     servers.redis.sentinels[1].ask(&["SENTINEL", "FAILOVER", "claims"]).await;
     servers.redis.promoted().await;
     assert_eq!(claim(&engine, somebody(2), Hop(0)).await, Claim::Claimed);

@@ -99,7 +99,7 @@ async fn deliveries_go_on_without_redis_and_claims_say_that_it_is_away() {
     let view = ports(engine.clone());
     let pushed = push(&servers, &view, webhook(1), "order-1", Place::Ready).await;
     let held = lease_one(&view).await;
-    let refused = soon(engine.claim(pushed.header.id, Hop(0), TTL)).await.expect_err("Redis is away");
+    let refused = soon(engine.claim(pushed.header.id, Hop(0), TTL, None)).await.expect_err("Redis is away");
     assert_eq!(refused.kind, StoreErrorKind::Unavailable);
     assert_eq!(view.queue.settle(&held, failed(&servers, Place::Ready)).await.unwrap(), Settling::Applied);
     let again = lease_one(&view).await;
@@ -107,7 +107,7 @@ async fn deliveries_go_on_without_redis_and_claims_say_that_it_is_away() {
     assert_eq!(view.queue.settle(&again, ended(&servers, End::Delivered)).await.unwrap(), Settling::Applied);
 
     servers.redis.start_again().await;
-    let claim = retry(async || engine.claim(pushed.header.id, Hop(1), TTL).await).await;
+    let claim = retry(async || engine.claim(pushed.header.id, Hop(1), TTL, None).await).await;
     assert_eq!(claim, Claim::Claimed, "it was never told of the end");
     engine.close().await;
 }
@@ -121,15 +121,15 @@ async fn a_redis_that_was_emptied_loses_no_delivery() {
     push(&servers, &view, webhook(1), "gated", gated()).await;
     let held = lease_one(&view).await;
     let id = held.delivery.header.id;
-    assert_eq!(engine.claim(id, Hop(0), TTL).await.unwrap(), Claim::Claimed);
+    assert_eq!(engine.claim(id, Hop(0), TTL, None).await.unwrap(), Claim::Claimed);
     let client = redis::Client::open(servers.redis.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
     assert_eq!(view.queue.settle(&held, failed(&servers, Place::Ready)).await.unwrap(), Settling::Applied);
     let again = lease_one(&view).await;
     assert_eq!((again.delivery.header.id, again.delivery.header.hop), (id, Hop(1)));
-    assert_eq!(engine.claim(id, Hop(0), TTL).await.unwrap(), Claim::Stale, "the move was noted again");
-    assert_eq!(engine.claim(id, Hop(1), TTL).await.unwrap(), Claim::Claimed);
+    assert_eq!(engine.claim(id, Hop(0), TTL, None).await.unwrap(), Claim::Stale, "the move was noted again");
+    assert_eq!(engine.claim(id, Hop(1), TTL, None).await.unwrap(), Claim::Claimed);
     assert_eq!(engine.gate_depth(webhook(1)).await.unwrap().count, 1);
     engine.close().await;
 }
@@ -172,7 +172,10 @@ async fn a_gate_owner_that_dies_while_settling_loses_nothing() {
         let view = ports(engine.clone());
         let id = push(&servers, &view, webhook(1), "order-1", gated()).await.header.id;
         let held = take(&engine).await;
-        assert_eq!(engine.claim(id, held.delivery.header.hop, Duration::from_millis(1)).await.unwrap(), Claim::Claimed);
+        assert_eq!(
+            engine.claim(id, held.delivery.header.hop, Duration::from_millis(1), None).await.unwrap(),
+            Claim::Claimed
+        );
         engine.shared.faults.plan(point);
         assert!(engine.settle(&held, failed(&servers, gated())).await.is_err());
         drop(view);
@@ -184,7 +187,7 @@ async fn a_gate_owner_that_dies_while_settling_loses_nothing() {
         assert!(!hops.is_empty(), "{point}: lost");
         // Of two copies the claims know which one is live.
         for (_, delivery) in &behind {
-            let claim = engine.claim(id, delivery.header.hop, TTL).await.unwrap();
+            let claim = engine.claim(id, delivery.header.hop, TTL, None).await.unwrap();
             let is_last = Some(&delivery.header.hop) == hops.iter().max();
             assert!(claim != Claim::Busy && (!is_last || claim != Claim::Stale), "{point}: {hops:?} {claim:?}");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fanfare_core::clock::Monotonic;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
-use fanfare_core::ports::dedup::Claim;
+use fanfare_core::ports::dedup::{Claim, Fence};
 use fanfare_core::ports::delivery_queue::LeaseToken;
 
 /// What the file says of a delivery.
@@ -29,6 +29,17 @@ struct Claimed {
     until: Monotonic,
     /// The lease that its holder had, if the delivery was leased.
     lease: Option<LeaseToken>,
+    /// The token of the gates' owner that claimed it, if one did.
+    fence: Option<u64>,
+}
+
+/// Who claims.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimer {
+    /// The lease that it has, if the delivery is leased.
+    pub(crate) lease: Option<LeaseToken>,
+    /// Under which ownership of the gates, if it was taken from behind one.
+    pub(crate) fence: Option<Fence>,
 }
 
 /// All claims.
@@ -55,7 +66,7 @@ impl Claims {
         delivery: DeliveryId,
         hop: Hop,
         known: Known,
-        lease: Option<LeaseToken>,
+        by: Claimer,
         now: Monotonic,
         ttl: Duration,
     ) -> Claim {
@@ -69,13 +80,19 @@ impl Claims {
             return Claim::Stale;
         }
         let answer = match holder {
-            Some(holder) if holder == hop => return Claim::Busy,
+            Some(holder) if holder == hop && !self.is_displaced(delivery, by.fence) => return Claim::Busy,
             Some(_) => Claim::TakenOver,
             None => Claim::Claimed,
         };
         self.sweep(now);
-        self.held.insert(delivery, Claimed { hop, until: now.after(ttl), lease });
+        let fence = by.fence.map(|fence| fence.token);
+        self.held.insert(delivery, Claimed { hop, until: now.after(ttl), lease: by.lease, fence });
         answer
+    }
+
+    fn is_displaced(&self, delivery: DeliveryId, fence: Option<Fence>) -> bool {
+        let held = self.held.get(&delivery).and_then(|claimed| claimed.fence);
+        fence.is_some_and(|fence| fence.displaces(held))
     }
 
     /// The hop at which a delivery is claimed now.

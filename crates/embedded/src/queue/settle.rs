@@ -52,13 +52,15 @@ struct Columns {
 /// 3. They are committed.
 /// 4. Lease and claim end, and the delivery is handed on to where it stands now.
 ///
+/// Where the lease is not held any more the attempt is journaled, as one that moved nothing, and nothing else is done.
+///
 /// A crash before 3 leaves the delivery as it was, one after it as it is to be.
 pub(super) async fn settle(engine: &Embedded, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
     let held = &lease.delivery.header;
     let (token, delivery, hop) = (lease.token, held.id, held.hop);
     let columns = columns(engine, lease, &settlement);
-    let entry =
-        Settled { delivery: held.clone(), attempt: settlement.attempt, next: settlement.next, at: settlement.at };
+    let Settlement { attempt, next, at } = settlement;
+    let entry = Settled { delivery: held.clone(), attempt, next, at };
     let entry = Encoded::new(vec![JournalEntry::Settled(entry)]);
     let (before, after) = (Arc::clone(&engine.shared), Arc::clone(&engine.shared));
     engine
@@ -67,14 +69,21 @@ pub(super) async fn settle(engine: &Embedded, lease: &Lease, settlement: Settlem
             "settle a delivery",
             entry.bytes(),
             move |tx| {
-                let Some(mark) = Mark::set(&before, token, delivery, hop) else { return Ok(None) };
-                if !update(tx, mark.seq, hop, columns)? {
-                    return Ok(None);
-                }
-                Ok(Some((mark, entry.write(tx)?)))
+                let mark = Mark::set(&before, token, delivery, hop);
+                let mark = match mark {
+                    Some(mark) if update(tx, mark.seq, hop, columns)? => Some(mark),
+                    Some(_) | None => None,
+                };
+                // The attempt was made all the same.
+                let entry = if mark.is_some() { Some(entry) } else { entry.into_late() };
+                let written = entry.map(|entry| entry.write(tx)).transpose()?;
+                Ok((mark, written))
             },
-            move |done: Option<(Mark, Written)>| {
-                let Some((mark, written)) = done else { return Settling::Superseded };
+            move |(mark, written): (Option<Mark>, Option<Written>)| {
+                if let Some(written) = written {
+                    after.journal.extend(written);
+                }
+                let Some(mark) = mark else { return Settling::Superseded };
                 after.queue.change(|state| {
                     let Some(held) = state.conclude(delivery) else { return };
                     let Some(place) = columns.stays else { return };
@@ -84,7 +93,6 @@ pub(super) async fn settle(engine: &Embedded, lease: &Lease, settlement: Settlem
                     (row.place, row.at) = (place, columns.at);
                     state.enter(row);
                 });
-                after.journal.extend(written);
                 drop(mark);
                 Settling::Applied
             },

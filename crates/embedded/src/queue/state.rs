@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use fanfare_core::clock::{Monotonic, Timestamp};
 use fanfare_core::delivery::Place;
 use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ports::dedup::Fence;
 use fanfare_core::ports::delivery_queue::{Lease, LeaseToken, QueueDepth};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -112,20 +113,20 @@ impl State {
         self.leases.end(token)
     }
 
-    /// Leases a row, which is out of the window or behind a gate.
-    pub(crate) fn grant(&mut self, row: Standing, until: Monotonic) -> Lease {
+    /// Leases a row, which is out of the window, or behind a gate whose owner takes it under its fence.
+    pub(crate) fn grant(&mut self, row: Standing, until: Monotonic, fence: Option<Fence>) -> Lease {
         self.depth.leave(row.place);
         let redeliveries = self.redeliveries.get(&row.delivery.header.id).copied().unwrap_or(0);
         let (delivery, ready_at) = (row.delivery.clone(), Timestamp::from_millis(row.at));
         let token = self.leases.grant(row, redeliveries, until);
-        Lease { token, delivery, until, ready_at, redeliveries }
+        Lease { token, delivery, until, ready_at, redeliveries, fence }
     }
 
     /// Leases what is in the window and is ready or has come due, at most `max`.
     pub(crate) fn lease(&mut self, now: Timestamp, until: Monotonic, max: usize) -> Vec<Lease> {
         let latest = self.latest(now);
         let rows = self.window.take(now.as_millis(), latest.as_millis(), max);
-        rows.into_iter().map(|row| self.grant(row, until)).collect()
+        rows.into_iter().map(|row| self.grant(row, until, None)).collect()
     }
 
     /// Prolongs leases; returns those that are not held.

@@ -118,6 +118,10 @@ macro_rules! harness {
                 ports(self.0.open())
             }
 
+            fn kill(&self, _: &Engine) {
+                // What a process leaves behind here is what it has committed.
+            }
+
             async fn crash(&self, engine: Engine) {
                 // The directory stays locked until the last clone is gone: opening it again fails if one was kept.
                 drop(engine);

@@ -129,7 +129,7 @@ async fn giving_back_ends_ones_own_claim_and_no_other() {
     let harness = Ordinary::start().await;
     let engine = ports(harness.place().open());
     let id = push(&harness, &engine, webhook(1), "order-1", Stand::Ready).await.header.id;
-    let claim = || engine.dedup.claim(id, Hop(0), LONG);
+    let claim = || engine.dedup.claim(id, Hop(0), LONG, None);
     let first = lease_one(&engine).await;
     assert_eq!(claim().await.unwrap(), Claim::Claimed);
     engine.queue.abandon(&first).await.unwrap();

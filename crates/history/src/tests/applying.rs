@@ -4,7 +4,7 @@ use fanfare_core::attempt::OutcomeClass;
 use fanfare_core::delivery::{DeliveryStatus, DueReason, End, Next, Place, QuarantineReason};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::Hop;
-use fanfare_core::journal::JournalEntry;
+use fanfare_core::journal::{AttemptedLate, JournalEntry};
 use proptest::prelude::*;
 use rusqlite::Connection;
 
@@ -156,6 +156,25 @@ fn a_life_is_shown_at_each_of_its_stages() {
     let (row, attempts, _) = shown(&mut applied(&entries, &[1]));
     assert_eq!((row.status, row.ended_at), (DeliveryStatus::Delivered, Some(at(6))));
     assert_eq!((row.response_status, row.attempt_count, attempts), (Some(204), 2, vec![1, 2]));
+}
+
+#[test]
+fn an_attempt_that_came_too_late_is_shown_and_moves_nothing() {
+    let delivery = original(&event(1), 1);
+    let late = JournalEntry::AttemptedLate(AttemptedLate {
+        delivery: delivery.clone(),
+        attempt: attempt(9, 1, at(2), OutcomeClass::Timeout, None),
+        at: at(3),
+    });
+    let gated = Next::Move(Place::Gated { reason: GateReason::Congested });
+    let mut entries = vec![fanned_out(&event(1), 1, &[1]), settled(&delivery, 0, None, gated, at(1)), late];
+    let (row, attempts, _) = shown(&mut applied(&entries, &[1]));
+    assert_eq!((row.status, row.hop, row.attempt_count), (DeliveryStatus::Gated, Hop(1), 1));
+    assert_eq!((row.last_outcome, attempts), (Some(OutcomeClass::Timeout), vec![1]));
+    // After the end too.
+    entries.insert(2, settled(&delivery, 1, None, Next::End { end: End::Expired }, at(2)));
+    let (row, attempts, _) = shown(&mut applied(&entries, &[2]));
+    assert_eq!((row.status, row.ended_at, attempts), (DeliveryStatus::Expired, Some(at(2)), vec![1]));
 }
 
 #[test]

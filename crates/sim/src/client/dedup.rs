@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
 use fanfare_core::ports::StoreResult;
-use fanfare_core::ports::dedup::{Claim, Dedup, Standing};
+use fanfare_core::ports::dedup::{Claim, Dedup, Fence, Standing};
+use fanfare_core::ports::delivery_queue::Lease;
 
 use super::{Call, Client};
+use crate::model::Claimer;
 
 /// Names of calls, in errors and traces.
 pub(crate) const CLAIM: &str = "claim a delivery";
@@ -17,8 +19,8 @@ pub(crate) const COMPLETE: &str = "mark a delivery as ended";
 
 #[async_trait]
 impl Dedup for Client {
-    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration) -> StoreResult<Claim> {
-        let by = self.0.id;
+    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
+        let by = Claimer { process: self.0.id, fence };
         let call = Call::claims(CLAIM).of(delivery, hop);
         self.call(call, |data, now| data.claims.claim(delivery, hop, ttl, by, now.monotonic)).await
     }
@@ -43,8 +45,9 @@ impl Dedup for Client {
 
 impl Client {
     /// Ends this process's claim on a delivery that it does not work on any more. Where that fails the claim runs out.
-    pub(super) async fn give_claim_up(&self, delivery: DeliveryId, hop: Hop) {
-        let by = self.0.id;
+    pub(super) async fn give_claim_up(&self, lease: &Lease) {
+        let (delivery, hop) = (lease.delivery.header.id, lease.delivery.header.hop);
+        let by = Claimer { process: self.0.id, fence: lease.fence };
         let call = Call::claims("give a claim up").of(delivery, hop);
         let _ = self.call(call, |data, now| data.claims.give_up(delivery, hop, by, now.monotonic)).await;
     }

@@ -54,7 +54,7 @@ impl GatePartition for Owned {
             if !held {
                 return Ok(Err(StoreError::lost(WAITING)));
             }
-            data.copies.arrivals(holding.partition, holding.token, &mut told, &data.bounds, now).map(Ok)
+            data.copies.arrivals(holding.partition, &mut told, &data.bounds, now).map(Ok)
         };
         tokio::select! {
             biased;
@@ -74,15 +74,16 @@ impl GatePartition for Owned {
             return Ok(Vec::new());
         }
         shared.weather.before(Call::streams(TAKING)).await?;
-        let unfit =
-            shared.servers.read(|data, now| data.copies.unfit_behind(webhook, holding.token, &data.bounds, now));
+        let unfit = shared
+            .servers
+            .read(|data, now| data.copies.unfit_behind(webhook, max, holding.fence.token, &data.bounds, now));
         for out in unfit {
             self.client.set_aside(&out).await?;
         }
         holding.check(&*shared.clock, TAKING)?;
         let take = |data: &mut Data, now| {
             let bounds = data.bounds;
-            data.copies.take(webhook, max, holding.token, shared.id, &bounds, now)
+            data.copies.take(webhook, max, holding.fence, shared.id, &bounds, now)
         };
         // Nothing is awaited from the grant to the return.
         let leases = shared.servers.change(take);
@@ -100,7 +101,7 @@ impl GatePartition for Owned {
         // What may not be leased is set aside when its turn comes. Nothing is awaited from the grant to the return.
         let leases = shared.servers.change(|data: &mut Data, at| {
             let bounds = data.bounds;
-            data.copies.take_expired(holding.partition, &over, max, holding.token, shared.id, &bounds, at)
+            data.copies.take_expired(holding.partition, &over, max, holding.fence, shared.id, &bounds, at)
         });
         shared.from_gates.lock().extend(leases.iter().map(|lease| (lease.token, Arc::clone(holding))));
         Ok(leases)

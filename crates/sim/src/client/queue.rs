@@ -115,7 +115,7 @@ impl DeliveryQueue for Client {
     /// 1. The claim ends. 2. The copy is free.
     async fn abandon(&self, lease: &Lease) -> StoreResult<()> {
         let header = &lease.delivery.header;
-        self.give_claim_up(header.id, header.hop).await;
+        self.give_claim_up(lease).await;
         let call = Call::streams("give a lease back").of(header.id, header.hop);
         self.call(call, |data, _| data.copies.end(lease.token)).await
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fanfare_core::clock::{Clock, Monotonic};
+use fanfare_core::ports::dedup::Fence;
 use fanfare_core::ports::{StoreError, StoreResult};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -15,7 +16,7 @@ use crate::model::{Data, Kind};
 #[derive(Debug)]
 pub(crate) struct Holding {
     pub(super) partition: u16,
-    pub(super) token: u64,
+    pub(super) fence: Fence,
     /// Until then nobody else can have it.
     until: Mutex<Monotonic>,
     lost: watch::Sender<bool>,
@@ -99,7 +100,8 @@ impl Client {
         let lease = self.0.servers.bounds().partition_lease;
         loop {
             held.lock().retain(|holding| holding.is_held(&*self.0.clock));
-            let keeps: Vec<(u16, u64)> = held.lock().iter().map(|holding| (holding.partition, holding.token)).collect();
+            let keeps: Vec<(u16, u64)> =
+                held.lock().iter().map(|holding| (holding.partition, holding.fence.token)).collect();
             let until = self.0.clock.monotonic().after(lease.mul_f64(0.9));
             let round = |data: &mut Data, now| {
                 let bounds = data.bounds;
@@ -121,9 +123,9 @@ impl Client {
 }
 
 /// What is still held goes on, what is not is lost, what is new is returned.
-fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, u64)], until: Monotonic) -> Vec<Arc<Holding>> {
+fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, Fence)], until: Monotonic) -> Vec<Arc<Holding>> {
     held.retain(|holding| {
-        let kept = holds.contains(&(holding.partition, holding.token)) && !*holding.lost.borrow();
+        let kept = holds.contains(&(holding.partition, holding.fence)) && !*holding.lost.borrow();
         if kept {
             *holding.until.lock() = until;
         } else {
@@ -131,12 +133,12 @@ fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, u64)], until: Monotoni
         }
         kept
     });
-    let is_new = |(partition, token): &&(u16, u64)| {
-        !held.iter().any(|holding| (holding.partition, holding.token) == (*partition, *token))
+    let is_new = |(partition, fence): &&(u16, Fence)| {
+        !held.iter().any(|holding| (holding.partition, holding.fence) == (*partition, *fence))
     };
-    let holding = |(partition, token): &(u16, u64)| {
+    let holding = |(partition, fence): &(u16, Fence)| {
         let (until, lost) = (Mutex::new(until), watch::Sender::new(false));
-        Arc::new(Holding { partition: *partition, token: *token, until, lost })
+        Arc::new(Holding { partition: *partition, fence: *fence, until, lost })
     };
     let gained: Vec<Arc<Holding>> = holds.iter().filter(is_new).map(holding).collect();
     held.extend(gained.iter().cloned());

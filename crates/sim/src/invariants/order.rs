@@ -7,10 +7,13 @@ use fanfare_core::health::GateReason;
 use fanfare_core::ports::delivery_queue::LeaseToken;
 
 use super::{Outcome, posts};
-use crate::client::Server;
+use crate::client::{CLAIM, Call, Server};
 use crate::plan::Act;
 use crate::stage::ProcessId;
 use crate::trace::{Fact, How, Sent};
+
+/// The longest from a claim to its request: a turn a second away, and answers that take as long as they do in any plan.
+const MOMENT: Duration = Duration::from_secs(7);
 
 /// A lease that has run out is another's. What stood behind the gate of a webhook that was deleted has none any more.
 pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
@@ -23,7 +26,8 @@ pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
 }
 
 /// Unless the claims did not answer this process about this delivery, or have been lost since; or its webhook was deleted, and
-/// the lease is gone by which it would be known.
+/// the lease is gone by which it would be known; or a copy at a higher hop, left by an owner that died before it could remove the
+/// lower one, has claimed it in the moment between this process's claim and its turn.
 pub(super) fn without_a_claim(outcome: &Outcome) -> Vec<String> {
     let without = posts(outcome).filter(|(at, sent)| {
         let before = &outcome.trace.0[..*at];
@@ -38,6 +42,14 @@ pub(super) fn without_a_claim(outcome: &Outcome) -> Vec<String> {
             }
             _ => false,
         });
+        let hop = sent.lease.map(|lease| lease.hop);
+        let moment = outcome.trace.0[*at].0.saturating_sub(MOMENT);
+        let displaced = before.iter().rev().take_while(|(when, _)| *when >= moment).any(|(_, fact)| {
+            let claims = |call: &Call| call.doing == CLAIM && call.delivery.map(|(_, at)| at) > hop;
+            matches!(fact, Fact::Called { call, .. } if claims(call)
+                && call.delivery.is_some_and(|(delivery, _)| delivery == sent.delivery))
+        });
+        let excused = excused || displaced;
         !sent.claimed && !excused
     });
     without.map(|(_, sent)| format!("POST {} by {}", sent.post, sent.process)).collect()
@@ -45,7 +57,12 @@ pub(super) fn without_a_claim(outcome: &Outcome) -> Vec<String> {
 
 /// Nothing is sent to a webhook that the process knows to be paused; while it knows of any gate, only what stands behind it.
 pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
-    let past = posts(outcome).filter(|(_, sent)| {
+    let past = posts(outcome).filter(|(at, sent)| {
+        let deletes = |fact: &Fact| matches!(fact, Fact::Acted(Act::Delete { webhook }) if *webhook == sent.webhook);
+        // With the webhook goes the lease, by which it would be known where it came from.
+        if sent.lease.is_none() && outcome.trace.0[..*at].iter().any(|(_, fact)| deletes(fact)) {
+            return false;
+        }
         let from_gate = sent.lease.is_some_and(|lease| lease.from_gate);
         sent.gate == Some(GateReason::Paused) || sent.gate.is_some() && !from_gate
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fanfare_core::clock::Monotonic;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
-use fanfare_core::ports::dedup::{Claim, Standing};
+use fanfare_core::ports::dedup::{Claim, Fence, Standing};
 
 /// How long a delivery that has not ended is remembered after its last move.
 const LIVE: Duration = Duration::from_secs(35 * 24 * 60 * 60);
@@ -23,7 +23,24 @@ struct Known {
 struct Held {
     hop: Hop,
     until: Monotonic,
-    by: u32,
+    by: Claimer,
+}
+
+/// Who claims: a process, and under which ownership of a gate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claimer {
+    pub(crate) process: u32,
+    pub(crate) fence: Option<Fence>,
+}
+
+impl Claimer {
+    fn token(self) -> Option<u64> {
+        self.fence.map(|fence| fence.token)
+    }
+
+    fn displaces(self, held: Claimer) -> bool {
+        self.fence.is_some_and(|fence| fence.displaces(held.token()))
+    }
 }
 
 /// See the [module](self).
@@ -39,7 +56,14 @@ impl Claims {
         known
     }
 
-    pub(crate) fn claim(&mut self, delivery: DeliveryId, hop: Hop, ttl: Duration, by: u32, now: Monotonic) -> Claim {
+    pub(crate) fn claim(
+        &mut self,
+        delivery: DeliveryId,
+        hop: Hop,
+        ttl: Duration,
+        by: Claimer,
+        now: Monotonic,
+    ) -> Claim {
         let known = self.known(delivery, now);
         if let Some(end) = known.done {
             return Claim::Done(end);
@@ -48,7 +72,7 @@ impl Claims {
         if known.low.is_some_and(|low| hop < low) || held.is_some_and(|held| hop < held.hop) {
             return Claim::Stale;
         }
-        if held.is_some_and(|held| held.hop == hop) {
+        if held.is_some_and(|held| held.hop == hop && !by.displaces(held.by)) {
             return Claim::Busy;
         }
         known.low = Some(hop);
@@ -77,9 +101,10 @@ impl Claims {
     }
 
     /// Ends a claim whose holder gives its lease back; another's stays.
-    pub(crate) fn give_up(&mut self, delivery: DeliveryId, hop: Hop, by: u32, now: Monotonic) {
+    pub(crate) fn give_up(&mut self, delivery: DeliveryId, hop: Hop, by: Claimer, now: Monotonic) {
         let known = self.known(delivery, now);
-        known.held = known.held.filter(|held| held.hop != hop || held.by != by);
+        let is_own = |held: Held| (held.by.process, held.by.token()) == (by.process, by.token());
+        known.held = known.held.filter(|held| held.hop != hop || !is_own(*held));
     }
 
     pub(crate) fn standing(&mut self, delivery: DeliveryId, now: Monotonic) -> Standing {
@@ -93,7 +118,7 @@ impl Claims {
 
     /// Whether this process has the delivery claimed at this hop.
     pub(crate) fn holds(&mut self, delivery: DeliveryId, hop: Hop, by: u32, now: Monotonic) -> bool {
-        self.known(delivery, now).held.is_some_and(|held| held.until > now && held.hop == hop && held.by == by)
+        self.known(delivery, now).held.is_some_and(|held| held.until > now && held.hop == hop && held.by.process == by)
     }
 
     /// Loses everything, as a store without a disk does.

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use fanfare_core::clock::{Monotonic, Timestamp};
 use fanfare_core::delivery::{Delivery, DeliveryHeader, DueReason, Place, QuarantineReason};
 use fanfare_core::ids::{DeliveryId, Hop, WebhookId};
+use fanfare_core::ports::dedup::Fence;
 use fanfare_core::ports::delivery_queue::{Lease, LeaseToken, QueueDepth};
 
+use super::behind::Behind;
 use super::{Bounds, Now};
 
 /// One copy.
@@ -83,6 +85,7 @@ pub(crate) enum Where {
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     pub(super) streams: BTreeMap<(Stream, u64), Copy>,
+    pub(super) behind: Behind,
     quarantined: BTreeMap<DeliveryId, Copy>,
     pub(super) leases: BTreeMap<LeaseToken, Leased>,
     /// Message ids, and until when they are recognised.
@@ -90,12 +93,19 @@ pub(crate) struct Copies {
     sequence: u64,
     tokens: u64,
     changes: u64,
+    /// How many leases there were at once at most.
+    most_leased: usize,
 }
 
 impl Copies {
     /// Rises with whatever may let somebody lease something.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
+    }
+
+    /// How many leases there were at once at most.
+    pub(crate) fn most_leased(&self) -> usize {
+        self.most_leased
     }
 
     /// Stores a copy; false if its message id has been seen lately.
@@ -120,12 +130,24 @@ impl Copies {
         self.changes += 1;
         let delivery = Delivery { header: header.clone(), body };
         let copy = Copy { delivery, place, at: now.wall, times: 0, leased: None, spoiled: false };
+        if stream == Stream::Gated {
+            self.behind.enter(self.sequence, &copy);
+        }
         self.streams.insert((stream, self.sequence), copy);
         true
     }
 
     pub(crate) fn remove(&mut self, stream: Stream, sequence: u64) {
-        self.streams.remove(&(stream, sequence));
+        if let Some(copy) = self.streams.remove(&(stream, sequence))
+            && stream == Stream::Gated
+        {
+            self.behind.leave(sequence, &copy);
+        }
+    }
+
+    /// Whether nothing stands anywhere.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.quarantined.is_empty()
     }
 
     /// Whether a copy may be leased: nobody has it, or not any more. A lease under an older fencing token does not count.
@@ -168,14 +190,14 @@ impl Copies {
             return Err(next);
         }
         let until = now.monotonic.after(bounds.lease);
-        Ok(free.into_iter().filter_map(|(_, at)| self.grant(Stream::Deliveries, at, 0, by, until)).collect())
+        Ok(free.into_iter().filter_map(|(_, at)| self.grant(Stream::Deliveries, at, None, by, until)).collect())
     }
 
     /// What is ready and belongs into quarantine.
     pub(crate) fn unfit(&self, bounds: &Bounds, now: Now) -> Vec<Out> {
-        let unfit = self.streams.iter().filter(|((stream, _), copy)| {
-            *stream == Stream::Deliveries
-                && (copy.spoiled || copy.times >= bounds.quarantine_after)
+        let ready = self.streams.range((Stream::Deliveries, 0)..=(Stream::Deliveries, u64::MAX));
+        let unfit = ready.filter(|(_, copy)| {
+            (copy.spoiled || copy.times >= bounds.quarantine_after)
                 && (!matches!(copy.place, Place::Due { .. }) || copy.ready_at() <= now.wall)
                 && self.is_free(copy, 0, now.monotonic)
         });
@@ -191,7 +213,7 @@ impl Copies {
         &mut self,
         stream: Stream,
         sequence: u64,
-        fence: u64,
+        fence: Option<Fence>,
         by: u32,
         until: Monotonic,
     ) -> Option<Lease> {
@@ -201,10 +223,11 @@ impl Copies {
         let header = &copy.delivery.header;
         let leased = Leased { stream, sequence, until, by, delivery: header.id, hop: header.hop };
         self.leases.insert(token, leased);
-        copy.leased = Some((token, fence));
+        self.most_leased = self.most_leased.max(self.leases.len());
+        copy.leased = Some((token, fence.map_or(0, |fence| fence.token)));
         copy.times += 1;
         let (delivery, ready_at, redeliveries) = (copy.delivery.clone(), copy.ready_at(), copy.times - 1);
-        Some(Lease { token, delivery, until, ready_at, redeliveries })
+        Some(Lease { token, delivery, until, ready_at, redeliveries, fence })
     }
 
     /// The lease, if it is held and has not run out.
@@ -224,7 +247,12 @@ impl Copies {
     }
 
     pub(crate) fn end(&mut self, token: LeaseToken) {
-        self.leases.remove(&token);
+        if let Some(leased) = self.leases.remove(&token)
+            && leased.is_from_gate()
+            && let Some(copy) = self.streams.get(&(leased.stream, leased.sequence))
+        {
+            self.behind.tell(copy.delivery.header.webhook);
+        }
         self.changes += 1;
     }
 
@@ -233,6 +261,7 @@ impl Copies {
         let leased = self.streams.values_mut().filter(|copy| copy.leased.is_some());
         let copy = leased.take(which + 1).last()?;
         copy.leased = None;
+        self.behind.tell(copy.delivery.header.webhook);
         let id = copy.delivery.header.id;
         self.changes += 1;
         Some(id)
@@ -274,25 +303,30 @@ impl Copies {
     /// Removes what is behind the webhook's gate and in quarantine.
     pub(crate) fn discard(&mut self, webhook: WebhookId) -> u64 {
         let before = self.streams.len() + self.quarantined.len();
-        let leases = &mut self.leases;
-        self.streams.retain(|(stream, _), copy| {
-            let goes = *stream == Stream::Gated && copy.delivery.header.webhook == webhook;
-            if goes && let Some((token, _)) = copy.leased {
-                leases.remove(&token);
+        for sequence in self.behind.of(webhook).collect::<Vec<u64>>() {
+            let leased = self.streams.get(&(Stream::Gated, sequence)).and_then(|copy| copy.leased);
+            self.remove(Stream::Gated, sequence);
+            if let Some((token, _)) = leased {
+                self.leases.remove(&token);
             }
-            !goes
-        });
+        }
         self.quarantined.retain(|_, copy| copy.delivery.header.webhook != webhook);
         (before - self.streams.len() - self.quarantined.len()) as u64
     }
 
     pub(crate) fn depth(&self, now: Now) -> QueueDepth {
         let mut depth = QueueDepth { quarantined: self.quarantined.len() as u64, ..QueueDepth::default() };
-        for ((stream, _), copy) in &self.streams {
+        let of_gated = self.leases.iter().filter(|(token, leased)| {
+            let copy = self.streams.get(&(leased.stream, leased.sequence));
+            let is_current = copy.and_then(|copy| copy.leased).is_some_and(|(current, _)| current == **token);
+            leased.is_from_gate() && leased.until > now.monotonic && is_current
+        });
+        depth.in_flight = of_gated.count() as u64;
+        depth.gated = (self.behind.len() as u64).saturating_sub(depth.in_flight);
+        for (_, copy) in self.streams.range((Stream::Deliveries, 0)..=(Stream::Deliveries, u64::MAX)) {
             let held = copy.leased.and_then(|(token, _)| self.leases.get(&token));
             let count = match copy.place {
                 _ if held.is_some_and(|leased| leased.until > now.monotonic) => &mut depth.in_flight,
-                _ if *stream == Stream::Gated => &mut depth.gated,
                 Place::Due { at, reason } if at > now.wall => match reason {
                     DueReason::Retry => &mut depth.due_retry,
                     DueReason::RetryAfter => &mut depth.due_retry_after,

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::Delivery;
 use fanfare_core::ids::WebhookId;
-use fanfare_core::ports::delivery_queue::{GateDepth, GatePosition, Lease};
+use fanfare_core::ports::dedup::Fence;
+use fanfare_core::ports::delivery_queue::{GateDepth, GatePosition, Lease, LeaseToken};
 
 use super::copies::{Copies, Copy, Out, Stream};
 use super::{Bounds, Now};
@@ -17,10 +18,13 @@ pub(crate) fn partition_of(webhook: WebhookId, bounds: &Bounds) -> u16 {
     sum % bounds.gate_partitions.max(1)
 }
 
-/// What an owner has been told of: each copy, with how often it had been leased then. Kept by the owner, so that it ends
-/// with it.
+/// What an owner has been told of: the last news of each webhook, and the leases that had run out. Kept by the owner, so that it
+/// ends with it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told(BTreeMap<u64, u32>);
+pub(crate) struct Told {
+    news: BTreeMap<WebhookId, u64>,
+    over: BTreeSet<LeaseToken>,
+}
 
 /// When a delivery behind a gate is over.
 #[derive(Clone, Copy, Debug)]
@@ -32,19 +36,17 @@ pub(crate) struct Over {
 }
 
 impl Copies {
-    fn behind(&self) -> impl Iterator<Item = (u64, &Copy)> {
-        let gated = self.streams.range((Stream::Gated, 0)..=(Stream::Gated, u64::MAX));
-        gated.map(|((_, sequence), copy)| (*sequence, copy))
+    fn copies(&self, sequences: impl Iterator<Item = u64>) -> impl Iterator<Item = (u64, &Copy)> {
+        sequences.filter_map(|sequence| Some((sequence, self.streams.get(&(Stream::Gated, sequence))?)))
     }
 
     fn behind_of(&self, webhook: WebhookId) -> impl Iterator<Item = (u64, &Copy)> {
-        self.behind().filter(move |(_, copy)| copy.delivery.header.webhook == webhook)
+        self.copies(self.behind.of(webhook))
     }
 
     pub(crate) fn gate_depth(&self, webhook: WebhookId) -> GateDepth {
-        let mut behind = self.behind_of(webhook);
-        let oldest = behind.next().map(|(_, copy)| copy.at);
-        GateDepth { count: behind.count() as u64 + u64::from(oldest.is_some()), oldest }
+        let oldest = self.behind_of(webhook).next().map(|(_, copy)| copy.at);
+        GateDepth { count: self.behind.count(webhook) as u64, oldest }
     }
 
     pub(crate) fn gate_read(&self, webhook: WebhookId, after: u64, max: usize) -> Vec<(GatePosition, Delivery)> {
@@ -56,41 +58,55 @@ impl Copies {
     pub(crate) fn arrivals(
         &self,
         partition: u16,
-        fence: u64,
         told: &mut Told,
         bounds: &Bounds,
         now: Now,
     ) -> Result<Vec<WebhookId>, Option<Duration>> {
         let (mut webhooks, mut next) = (BTreeSet::new(), None::<Duration>);
-        let mut seen = BTreeMap::new();
-        for (sequence, copy) in self.behind() {
+        let mut news = BTreeMap::new();
+        for (webhook, last) in self.behind.news().filter(|(webhook, _)| partition_of(*webhook, bounds) == partition) {
+            if told.news.get(&webhook) != Some(&last) {
+                webhooks.insert(webhook);
+            }
+            news.insert(webhook, last);
+        }
+        // A lease that has run out is news, once.
+        let mut over = BTreeSet::new();
+        for (token, leased) in self.leases.iter().filter(|(_, leased)| leased.is_from_gate()) {
+            let Some(copy) = self.streams.get(&(leased.stream, leased.sequence)) else { continue };
             let webhook = copy.delivery.header.webhook;
-            if partition_of(webhook, bounds) != partition {
+            let is_current = copy.leased.is_some_and(|(current, _)| current == *token);
+            if !is_current || partition_of(webhook, bounds) != partition {
                 continue;
             }
-            if self.is_free(copy, fence, now.monotonic) {
-                // What was leased since is free again, which is news.
-                if told.0.get(&sequence) != Some(&copy.times) {
-                    webhooks.insert(webhook);
-                }
-                seen.insert(sequence, copy.times);
-            } else {
-                let held = copy.leased.and_then(|(token, _)| self.leases.get(&token));
-                let wait = held.map_or(Duration::ZERO, |held| held.until.since(now.monotonic));
+            let wait = leased.until.since(now.monotonic);
+            if !wait.is_zero() {
                 next = Some(next.map_or(wait, |before| before.min(wait)));
+                continue;
             }
+            if !told.over.contains(token) {
+                webhooks.insert(webhook);
+            }
+            over.insert(*token);
         }
         if webhooks.is_empty() {
             return Err(next);
         }
-        told.0 = seen;
+        *told = Told { news, over };
         Ok(webhooks.into_iter().collect())
     }
 
-    /// What is to go into quarantine before the next ones can be taken.
-    pub(crate) fn unfit_behind(&self, webhook: WebhookId, fence: u64, bounds: &Bounds, now: Now) -> Vec<Out> {
+    /// What is to go into quarantine before the next ones can be taken, of the first that are free.
+    pub(crate) fn unfit_behind(
+        &self,
+        webhook: WebhookId,
+        max: usize,
+        fence: u64,
+        bounds: &Bounds,
+        now: Now,
+    ) -> Vec<Out> {
         let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence, now.monotonic));
-        let unfit = free.filter(|(_, copy)| copy.spoiled || copy.times >= bounds.quarantine_after);
+        let unfit = free.take(max).filter(|(_, copy)| copy.spoiled || copy.times >= bounds.quarantine_after);
         unfit.map(|(sequence, copy)| Self::out(Stream::Gated, sequence, copy)).collect()
     }
 
@@ -99,16 +115,16 @@ impl Copies {
         &mut self,
         webhook: WebhookId,
         max: usize,
-        fence: u64,
+        fence: Fence,
         by: u32,
         bounds: &Bounds,
         now: Now,
     ) -> Vec<Lease> {
-        let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence, now.monotonic));
+        let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence.token, now.monotonic));
         let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
         let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
         let until = now.monotonic.after(bounds.lease);
-        fit.into_iter().filter_map(|at| self.grant(Stream::Gated, at, fence, by, until)).collect()
+        fit.into_iter().filter_map(|at| self.grant(Stream::Gated, at, Some(fence), by, until)).collect()
     }
 
     /// Leases, from behind any gate of a partition, what has expired or stood too long.
@@ -118,20 +134,17 @@ impl Copies {
         partition: u16,
         over: &Over,
         max: usize,
-        fence: u64,
+        fence: Fence,
         by: u32,
         bounds: &Bounds,
         now: Now,
     ) -> Vec<Lease> {
-        let own = self.behind().filter(|(_, copy)| partition_of(copy.delivery.header.webhook, bounds) == partition);
-        let over = own.filter(|(_, copy)| {
-            let expires_at = copy.delivery.header.expires_at;
-            expires_at.is_some_and(|expiry| expiry <= over.now) || copy.at < over.held_before
-        });
-        let free = over.filter(|(_, copy)| self.is_free(copy, fence, now.monotonic));
+        let over = self.copies(self.behind.over(over.now, over.held_before));
+        let own = over.filter(|(_, copy)| partition_of(copy.delivery.header.webhook, bounds) == partition);
+        let free = own.filter(|(_, copy)| self.is_free(copy, fence.token, now.monotonic));
         let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
         let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
         let until = now.monotonic.after(bounds.lease);
-        fit.into_iter().filter_map(|at| self.grant(Stream::Gated, at, fence, by, until)).collect()
+        fit.into_iter().filter_map(|at| self.grant(Stream::Gated, at, Some(fence), by, until)).collect()
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fanfare_core::clock::Monotonic;
+use fanfare_core::ports::dedup::Fence;
 
 use super::{Bounds, Now};
 
@@ -26,7 +27,15 @@ impl Kind {
 struct Held {
     member: u32,
     token: u64,
+    /// Whether the holder before was gone, its lease having run out.
+    is_takeover: bool,
     until: Monotonic,
+}
+
+impl Held {
+    fn fence(&self) -> Fence {
+        Fence { token: self.token, is_takeover: self.is_takeover }
+    }
 }
 
 /// See the [module](self).
@@ -54,7 +63,7 @@ impl Shares {
         keeps: &[(u16, u64)],
         bounds: &Bounds,
         now: Now,
-    ) -> Vec<(u16, u64)> {
+    ) -> Vec<(u16, Fence)> {
         let until = now.monotonic.after(bounds.partition_lease);
         self.members.retain(|(of, who), until| *of != kind || *who == member || *until > now.monotonic);
         self.members.insert((kind, member), until);
@@ -63,11 +72,11 @@ impl Shares {
         let fair = usize::from(partitions).div_ceil(members);
         let kept = |partition: u16, held: &Held| keeps.contains(&(partition, held.token));
         self.held.retain(|(of, at), held| *of != kind || held.member != member || kept(*at, held));
-        let mut holds: Vec<(u16, u64)> = Vec::new();
+        let mut holds: Vec<(u16, Fence)> = Vec::new();
         for ((of, partition), held) in &mut self.held {
             if *of == kind && held.member == member {
                 held.until = until;
-                holds.push((*partition, held.token));
+                holds.push((*partition, held.fence()));
             }
         }
         while holds.len() > fair {
@@ -78,11 +87,13 @@ impl Shares {
         // Everybody begins elsewhere.
         let start = u16::try_from(member % u32::from(partitions)).unwrap_or(0);
         for partition in (0..partitions).map(|step| (start + step) % partitions) {
-            let free = self.held.get(&(kind, partition)).is_none_or(|held| held.until <= now.monotonic);
+            let before = self.held.get(&(kind, partition));
+            let free = before.is_none_or(|held| held.until <= now.monotonic);
             if free && holds.len() < fair {
                 self.tokens += 1;
-                self.held.insert((kind, partition), Held { member, token: self.tokens, until });
-                holds.push((partition, self.tokens));
+                let held = Held { member, token: self.tokens, is_takeover: before.is_some(), until };
+                self.held.insert((kind, partition), held);
+                holds.push((partition, held.fence()));
             }
         }
         holds
@@ -103,7 +114,7 @@ impl Shares {
     #[cfg(test)]
     pub(crate) fn all_leave(&mut self) {
         self.members.clear();
-        self.held.clear();
+        self.held.values_mut().for_each(|held| held.until = Monotonic::default());
     }
 
     /// A partition passes to nobody, while its holder takes itself for one.

@@ -89,8 +89,12 @@ impl Harness for Model {
         }
     }
 
-    async fn crash(&self, engine: Engine) {
+    fn kill(&self, _: &Engine) {
         self.weather.lock().dead.store(true, Ordering::SeqCst);
+    }
+
+    async fn crash(&self, engine: Engine) {
+        self.kill(&engine);
         drop(engine);
         // As when the partitions' leases have run out.
         self.servers.change(|data, _| data.shares.all_leave());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::ConfigStore;
 use fanfare_delivery::Delivery;
-use fanfare_fanout::{Fanout, FanoutConfig};
+use fanfare_fanout::Fanout;
 use fanfare_runtime::tasks::Failures;
 use fanfare_runtime::{Chance, Registry, Tasks};
 
@@ -100,7 +100,7 @@ impl World {
         };
         delivery.start(Arc::clone(&clock), self.metrics.clone(), tasks);
         let (log, queue, dedup) = (ports.log, ports.queue, ports.dedup);
-        let config = FanoutConfig { batch_events: 4, push_deliveries: 3, ..FanoutConfig::default() };
+        let config = self.plan.fanout.clone();
         Fanout { log, queue, dedup, store, registry, config }.start(clock, self.metrics.clone(), tasks);
     }
 

@@ -46,6 +46,32 @@ impl World {
         self.stage.clear();
     }
 
+    /// Runs the plan until everything has ended, looking each so often; true if it has before that time.
+    pub(crate) fn play_until_all_has_ended(self: &Arc<Self>, look: Duration, end: Duration) -> bool {
+        self.set_up();
+        self.make_slots();
+        // One timer for those that are published together, however many.
+        let mut events = self.plan.events.clone().into_iter().enumerate().peekable();
+        while let Some((first, event)) = events.next() {
+            let mut together = vec![(first, event)];
+            while let Some(next) = events.next_if(|(_, next)| next.at == event.at) {
+                together.push(next);
+            }
+            self.at(event.at, move |world| {
+                together.into_iter().for_each(|(number, event)| world.publish(number, event));
+            });
+        }
+        let last = self.plan.events.last().map_or(Duration::ZERO, |event| event.at);
+        let mut has_ended = false;
+        while !has_ended && self.stage.now() < Monotonic(end) {
+            self.until(self.stage.now().after(look));
+            has_ended = self.stage.now() > Monotonic(last)
+                && self.servers.read(|data, _| data.events.backlog() == 0 && data.copies.is_empty());
+        }
+        self.stage.clear();
+        has_ended
+    }
+
     fn until(&self, time: Monotonic) {
         while self.stage.step(time) {}
     }

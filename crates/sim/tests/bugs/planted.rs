@@ -8,7 +8,7 @@ use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{Delivery, DeliveryHeader, End, Next, Settlement};
 use fanfare_core::ids::{DeliveryId, Hop, WebhookId};
 use fanfare_core::journal::JournalEntry;
-use fanfare_core::ports::dedup::{Claim, Standing};
+use fanfare_core::ports::dedup::{Claim, Fence, Standing};
 use fanfare_core::ports::delivery_queue::{
     BringForward, DeliveryQueue, GateDepth, GatePartition, GatePosition, GateShare, Lease, LeaseToken, Push,
     QueueDepth, Settling, Withdrawal,
@@ -186,8 +186,8 @@ pub struct Claims(pub Arc<dyn Dedup>);
 
 #[async_trait]
 impl Dedup for Claims {
-    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration) -> StoreResult<Claim> {
-        self.0.claim(delivery, hop, ttl).await?;
+    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
+        self.0.claim(delivery, hop, ttl, fence).await?;
         Ok(Claim::Claimed)
     }
 

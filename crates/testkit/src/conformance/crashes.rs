@@ -22,7 +22,7 @@ async fn cut_off<H: Harness>(harness: &H, cut: &'static str, next: Next) -> (Lea
     let lease = lease_one(&engine).await;
     let id = lease.delivery.header.id;
     let ttl = harness.lease_time();
-    assert_eq!(engine.dedup.claim(id, Hop(0), ttl).await.expect("claimed"), Claim::Claimed);
+    assert_eq!(engine.dedup.claim(id, Hop(0), ttl, None).await.expect("claimed"), Claim::Claimed);
     let settlement = Settlement { next, ..failed(harness, Place::Ready) };
     harness.cut_next_settle(&engine, cut).await;
     let settling = tokio::time::timeout(Duration::from_secs(5), engine.queue.settle(&lease, settlement.clone())).await;
@@ -58,7 +58,7 @@ async fn live_copies<H: Harness>(harness: &H, engine: &Engine, delivery: Deliver
 
 async fn keep_if_live<H: Harness>(harness: &H, engine: &Engine, lease: Lease, live: &mut Vec<Lease>) {
     let header = &lease.delivery.header;
-    match engine.dedup.claim(header.id, header.hop, TTL).await.expect("asked") {
+    match engine.dedup.claim(header.id, header.hop, TTL, lease.fence).await.expect("asked") {
         Claim::Claimed => live.push(lease),
         // The copy at the lower hop is dead from now on: whoever holds it has been displaced.
         Claim::TakenOver => *live = vec![lease],
@@ -140,7 +140,7 @@ pub async fn a_repeated_settlement_after_a_cut_ends_the_delivery_once<H: Harness
             assert_eq!(settled, Settling::Applied);
         }
         assert_eq!(engine.dedup.standing(&[id]).await.expect("asked"), [Standing::Done(End::Delivered)]);
-        assert_eq!(engine.dedup.claim(id, Hop(0), TTL).await.expect("asked"), Claim::Done(End::Delivered));
+        assert_eq!(engine.dedup.claim(id, Hop(0), TTL, None).await.expect("asked"), Claim::Done(End::Delivered));
         harness.pass(harness.lease_time()).await;
         let depth = engine.queue.depth().await.expect("counted");
         assert_eq!((depth.ready, depth.in_flight, depth.gated, depth.due_retry), (0, 0, 0, 0));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fanfare_core::delivery::{End, Place};
 use fanfare_core::ids::{DeliveryId, Hop};
-use fanfare_core::ports::dedup::{Claim, Standing};
+use fanfare_core::ports::dedup::{Claim, Fence, Standing};
 use uuid::Uuid;
 
 use super::fixtures::{TTL, due_in, ended, lease_one, push, put_off, webhook};
@@ -16,14 +16,14 @@ fn somebody(number: u128) -> DeliveryId {
 }
 
 async fn claim(engine: &Engine, delivery: DeliveryId, hop: u32) -> Claim {
-    engine.dedup.claim(delivery, Hop(hop), TTL).await.expect("asked")
+    engine.dedup.claim(delivery, Hop(hop), TTL, None).await.expect("asked")
 }
 
 /// One holder at a time, for as long as it said.
 pub async fn a_claim_is_held_until_it_runs_out<H: Harness>(harness: H) {
     let engine = harness.open().await;
     let ttl = Duration::from_secs(2);
-    let short = || engine.dedup.claim(somebody(1), Hop(0), ttl);
+    let short = || engine.dedup.claim(somebody(1), Hop(0), ttl, None);
     assert_eq!(short().await.expect("asked"), Claim::Claimed);
     assert_eq!(short().await.expect("asked"), Claim::Busy);
     assert_eq!(claim(&engine, somebody(2), 0).await, Claim::Claimed, "another delivery");
@@ -39,6 +39,30 @@ pub async fn a_higher_hop_takes_over_and_the_lower_is_stale<H: Harness>(harness:
     assert_eq!(claim(&engine, somebody(1), 5).await, Claim::Busy);
     assert_eq!(claim(&engine, somebody(1), 3).await, Claim::Stale);
     assert_eq!(claim(&engine, somebody(1), 4).await, Claim::Stale);
+    drop(harness);
+}
+
+/// What an owner of gates claimed that is known to be gone, the next one has at once; what one claimed that gave its partition
+/// back, or that is no owner of gates, it has not; and nobody takes anything from a later owner.
+pub async fn an_owner_takes_over_what_one_claimed_that_is_gone<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let owner = |token, is_takeover| Some(Fence { token, is_takeover });
+    let claim = |fence| engine.dedup.claim(somebody(1), Hop(2), TTL, fence);
+    assert_eq!(claim(owner(7, false)).await.expect("asked"), Claim::Claimed);
+    assert_eq!(claim(owner(8, false)).await.expect("asked"), Claim::Busy, "the one before may still be sending");
+    assert_eq!(claim(owner(7, true)).await.expect("asked"), Claim::Busy, "its own ownership has not ended");
+    assert_eq!(claim(None).await.expect("asked"), Claim::Busy);
+    assert_eq!(claim(owner(9, true)).await.expect("asked"), Claim::TakenOver);
+    assert_eq!(claim(owner(8, true)).await.expect("asked"), Claim::Busy, "an older owner that has been away");
+    assert_eq!(claim(owner(7, false)).await.expect("asked"), Claim::Busy);
+    assert_eq!(claim(owner(10_000_000_000, true)).await.expect("asked"), Claim::TakenOver);
+    // Of what no owner of gates has claimed it is not known whether that is over.
+    assert_eq!(engine.dedup.claim(somebody(2), Hop(0), TTL, None).await.expect("asked"), Claim::Claimed);
+    let late = engine.dedup.claim(somebody(2), Hop(0), TTL, owner(9, true)).await.expect("asked");
+    assert_eq!(late, Claim::Busy);
+    // A hop says more than a fence.
+    let late = engine.dedup.claim(somebody(1), Hop(1), TTL, owner(u64::from(u32::MAX) * 9, true)).await.expect("asked");
+    assert_eq!(late, Claim::Stale);
     drop(harness);
 }
 

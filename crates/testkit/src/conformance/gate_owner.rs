@@ -7,11 +7,12 @@ use std::time::Duration;
 use fanfare_core::delivery::{End, Place};
 use fanfare_core::ids::{Hop, WebhookId};
 use fanfare_core::ports::StoreErrorKind;
+use fanfare_core::ports::dedup::Claim;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease, Settling};
 use futures_util::future::select_all;
 
 use super::fixtures::{
-    due_in, ended, events, failed, gated, lease_one, nothing_else, push, put_off, soon, waits, webhook,
+    TTL, due_in, ended, events, failed, gated, lease_one, nothing_else, push, put_off, soon, waits, webhook,
 };
 use super::gates::behind;
 use super::{Engine, Harness};
@@ -227,4 +228,51 @@ pub async fn an_owner_that_has_lost_its_partition_takes_nothing<H: Harness>(harn
     assert_eq!(next.arrivals(1).await, [webhook(1)]);
     assert_eq!(events(&next.take(webhook(1), 1).await), ["order-1"]);
     drop(next.share);
+}
+
+/// An owner that dies keeps the next one from nothing: what it had claimed it sends no more.
+pub async fn what_an_owner_had_claimed_when_it_died_is_the_next_ones_at_once<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let id = push(&harness, &engine, webhook(1), "order-1", gated()).await.header.id;
+    let owner = Owner::of(&harness, &engine).await;
+    let lease = owner.take(webhook(1), 1).await.remove(0);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, lease.fence).await.expect("asked"), Claim::Claimed);
+    harness.kill(&engine);
+    drop(owner);
+    harness.crash(engine).await;
+    let engine = harness.open().await;
+    let next = Owner::of(&harness, &engine).await;
+    let again = next.take(webhook(1), 1).await.remove(0);
+    assert!(lease.fence.is_some() && again.fence.is_some());
+    let claim = engine.dedup.claim(id, Hop(0), TTL, again.fence).await.expect("asked");
+    // An engine may forget the claims of a process with it.
+    assert!(matches!(claim, Claim::TakenOver | Claim::Claimed), "{claim:?}");
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, again.fence).await.expect("asked"), Claim::Busy);
+    assert_eq!(engine.queue.settle(&again, ended(&harness, End::Delivered)).await.expect("settled"), Settling::Applied);
+}
+
+/// An owner that gives its gates back is alive: it ends what it has begun, and until then nobody begins it again. It cannot take
+/// back, or end, what the next one has claimed since.
+pub async fn what_an_owner_had_claimed_that_gave_its_gates_back_is_its_own_until_it_ends<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let id = push(&harness, &engine, webhook(1), "order-1", gated()).await.header.id;
+    let first = Owner::of(&harness, &engine).await;
+    let lease = first.take(webhook(1), 1).await.remove(0);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, lease.fence).await.expect("asked"), Claim::Claimed);
+    drop(first);
+    harness.pass(harness.lease_time()).await;
+    let next = Owner::of(&harness, &engine).await;
+    let again = next.take(webhook(1), 1).await.remove(0);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, again.fence).await.expect("asked"), Claim::Busy);
+    engine.queue.abandon(&lease).await.expect("given up");
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, again.fence).await.expect("asked"), Claim::Claimed);
+    engine.queue.abandon(&lease).await.expect("given up");
+    let settled = engine.queue.settle(&lease, put_off(&harness, gated())).await.expect("answered");
+    assert_eq!(settled, Settling::Superseded);
+    assert_eq!(
+        engine.dedup.claim(id, Hop(0), TTL, again.fence).await.expect("asked"),
+        Claim::Busy,
+        "the next one's stays"
+    );
+    assert_eq!(engine.queue.settle(&again, ended(&harness, End::Delivered)).await.expect("settled"), Settling::Applied);
 }

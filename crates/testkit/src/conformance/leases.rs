@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use fanfare_core::delivery::{End, Place};
+use fanfare_core::delivery::{End, Next, Place};
 use fanfare_core::ids::Hop;
+use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::dedup::Claim;
 use fanfare_core::ports::delivery_queue::{LeaseToken, Settling};
+use fanfare_core::ports::journal::JournalPosition;
 
 use super::Harness;
-use super::fixtures::{TTL, due_in, ended, events, failed, lease, lease_one, nothing_else, push, webhook};
+use super::fixtures::{
+    TTL, due_in, ended, events, failed, lease, lease_one, nothing_else, push, put_off, soon, webhook,
+};
 
 /// A worker that froze loses its delivery, and cannot undo what the next one does with it.
 pub async fn a_lease_that_runs_out_is_given_to_another_and_the_first_cannot_settle<H: Harness>(harness: H) {
@@ -16,17 +20,17 @@ pub async fn a_lease_that_runs_out_is_given_to_another_and_the_first_cannot_sett
     let pushed = push(&harness, &engine, webhook(1), "order-1", Place::Ready).await;
     let id = pushed.header.id;
     let frozen = lease_one(&engine).await;
-    assert_eq!(engine.dedup.claim(id, Hop(0), harness.lease_time() * 2).await.expect("claimed"), Claim::Claimed);
+    assert_eq!(engine.dedup.claim(id, Hop(0), harness.lease_time() * 2, None).await.expect("claimed"), Claim::Claimed);
     harness.pass(harness.lease_time()).await;
 
     let second = lease_one(&engine).await;
     assert_eq!((second.delivery.header.id, second.delivery.header.hop, second.redeliveries), (id, Hop(0), 1));
     // The frozen one may still be sending: its claim outlives its lease.
-    assert_eq!(engine.dedup.claim(id, Hop(0), TTL).await.expect("asked"), Claim::Busy);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, None).await.expect("asked"), Claim::Busy);
     harness.pass(harness.lease_time()).await;
     let third = lease_one(&engine).await;
     assert_eq!(third.redeliveries, 2);
-    assert_eq!(engine.dedup.claim(id, Hop(0), TTL).await.expect("asked"), Claim::Claimed);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, None).await.expect("asked"), Claim::Claimed);
 
     let lost = engine.queue.settle(&frozen, ended(&harness, End::Exhausted)).await.expect("answered");
     assert_eq!(lost, Settling::Superseded);
@@ -38,12 +42,40 @@ pub async fn a_lease_that_runs_out_is_given_to_another_and_the_first_cannot_sett
     harness.pass(Duration::from_secs(1)).await;
     let moved = lease_one(&engine).await;
     assert_eq!((moved.delivery.header.hop, moved.redeliveries), (Hop(1), 0));
-    assert_eq!(engine.dedup.claim(id, Hop(0), TTL).await.expect("asked"), Claim::Stale);
-    assert_eq!(engine.dedup.claim(id, Hop(1), TTL).await.expect("asked"), Claim::Claimed);
+    assert_eq!(engine.dedup.claim(id, Hop(0), TTL, None).await.expect("asked"), Claim::Stale);
+    assert_eq!(engine.dedup.claim(id, Hop(1), TTL, None).await.expect("asked"), Claim::Claimed);
     let lost = engine.queue.settle(&frozen, ended(&harness, End::Exhausted)).await.expect("answered");
     assert_eq!(lost, Settling::Superseded, "an older hop");
     engine.queue.settle(&moved, ended(&harness, End::Delivered)).await.expect("settled");
-    assert_eq!(engine.dedup.claim(id, Hop(1), TTL).await.expect("asked"), Claim::Done(End::Delivered));
+    assert_eq!(engine.dedup.claim(id, Hop(1), TTL, None).await.expect("asked"), Claim::Done(End::Delivered));
+}
+
+/// An attempt that nothing came of, since the delivery was somebody else's by then, has been made: the journal tells of it.
+pub async fn an_attempt_under_a_lost_lease_is_journaled_and_moves_nothing<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let id = push(&harness, &engine, webhook(1), "order-1", Place::Ready).await.header.id;
+    let lost = lease_one(&engine).await;
+    harness.pass(harness.lease_time()).await;
+    let held = lease_one(&engine).await;
+    for settlement in [failed(&harness, due_in(&harness, Duration::from_secs(1))), put_off(&harness, Place::Ready)] {
+        assert_eq!(engine.queue.settle(&lost, settlement).await.expect("answered"), Settling::Superseded);
+    }
+    let settled = engine.queue.settle(&held, ended(&harness, End::Exhausted)).await.expect("settled");
+    assert_eq!(settled, Settling::Applied);
+    let (mut reader, mut late) = (engine.journal.read(JournalPosition(0)).await.expect("read"), Vec::new());
+    'reading: loop {
+        for (_, entry) in soon(reader.next(100)).await.expect("read") {
+            match entry {
+                JournalEntry::AttemptedLate(entry) => late.push((entry.delivery.id, entry.delivery.hop)),
+                JournalEntry::Settled(entry) => {
+                    assert_eq!((entry.delivery.id, entry.next), (id, Next::End { end: End::Exhausted }));
+                    break 'reading;
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(late, [(id, Hop(0))], "one attempt was made");
 }
 
 /// Renewing counts from now on.
@@ -101,7 +133,7 @@ pub async fn a_copy_of_an_ended_delivery_is_dropped<H: Harness>(harness: H) {
     let pushed = push(&harness, &engine, webhook(1), "order-1", Place::Ready).await;
     let copy = lease_one(&engine).await;
     engine.dedup.complete(pushed.header.id, End::Delivered, TTL).await.expect("completed");
-    let claim = engine.dedup.claim(pushed.header.id, Hop(0), TTL).await.expect("asked");
+    let claim = engine.dedup.claim(pushed.header.id, Hop(0), TTL, None).await.expect("asked");
     assert_eq!(claim, Claim::Done(End::Delivered));
     engine.queue.drop_copy(&copy).await.expect("dropped");
     harness.pass(harness.lease_time()).await;

@@ -29,7 +29,7 @@ async fn only<H: Harness>(harness: &H, engine: &Engine, wanted: &[&str]) {
     while come.len() < wanted.len() {
         let held = lease_one(engine).await;
         let header = &held.delivery.header;
-        match engine.dedup.claim(header.id, header.hop, CLAIM).await.expect("claimed") {
+        match engine.dedup.claim(header.id, header.hop, CLAIM, None).await.expect("claimed") {
             Claim::Done(End::Discarded) => engine.queue.drop_copy(&held).await.expect("dropped"),
             Claim::Claimed => {
                 come.push(header.event.to_string());
@@ -85,7 +85,7 @@ pub async fn what_is_in_flight_is_left_to_its_holder<H: Harness>(harness: H) {
     for (name, fails) in [("delivered", false), ("failed", true)] {
         let id = push(&harness, &engine, webhook(1), name, Place::Ready).await.header.id;
         let held = lease_one(&engine).await;
-        assert_eq!(engine.dedup.claim(id, Hop(0), CLAIM).await.expect("claimed"), Claim::Claimed);
+        assert_eq!(engine.dedup.claim(id, Hop(0), CLAIM, None).await.expect("claimed"), Claim::Claimed);
         assert_eq!(withdraw(&engine, id).await, Withdrawal::InFlight);
         let settlement = if fails {
             failed(&harness, due_in(&harness, Duration::from_secs(3600)))

@@ -89,7 +89,8 @@ impl Taken {
         let grant = |(sequence, redeliveries, ready_at, delivery): Good| {
             let held = Held::Gated { gate: Arc::clone(&self.gate), sequence };
             let leased = Leased { until, held };
-            Lease { token: leases.grant(leased, now), delivery, until, ready_at, redeliveries }
+            let fence = Some(self.gate.holding.fence());
+            Lease { token: leases.grant(leased, now), delivery, until, ready_at, redeliveries, fence }
         };
         found.into_iter().map(grant).collect()
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::{DeliveryId, WebhookId};
+use fanfare_core::ports::dedup::Fence;
 use fanfare_core::ports::delivery_queue::{GatePartition, GateShare, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
 use tokio::sync::OwnedSemaphorePermit;
@@ -59,8 +60,11 @@ impl GateShare for Share {
             () = self.engine.writer.ended() => return Err(closed(DOING)),
         };
         self.permit = Some(permit);
+        // Whoever owned them before has given them back: no owner of this process outlives another, or dies before it.
+        let token = self.engine.shared.queue.gate_owners.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Gates {
             engine: self.engine.clone(),
+            fence: Fence { token, is_takeover: false },
             lost: Arc::clone(&self.lost),
             told_of_all: AtomicBool::new(false),
         }))
@@ -70,6 +74,7 @@ impl GateShare for Share {
 /// All gates, owned by whoever holds the share.
 struct Gates {
     engine: Embedded,
+    fence: Fence,
     lost: Arc<AtomicBool>,
     /// Whether the owner has been told of everything that stood behind gates when it came.
     told_of_all: AtomicBool,
@@ -130,7 +135,7 @@ impl GatePartition for Gates {
     async fn take(&self, webhook: WebhookId, max: usize) -> StoreResult<Vec<Lease>> {
         self.is_owned(TAKING)?;
         let (before, after) = (Arc::clone(&self.engine.shared), Arc::clone(&self.engine.shared));
-        let lost = Arc::clone(&self.lost);
+        let (lost, fence) = (Arc::clone(&self.lost), self.fence);
         self.engine
             .writer
             .write(
@@ -143,7 +148,7 @@ impl GatePartition for Gates {
                     }
                     head(tx, &before, webhook, max)
                 },
-                move |picked| grant(&after, picked),
+                move |picked| grant(&after, picked, fence),
             )
             .await
     }
@@ -152,7 +157,7 @@ impl GatePartition for Gates {
         const DOING: &str = "take what has expired behind gates";
         self.is_owned(DOING)?;
         let (before, after) = (Arc::clone(&self.engine.shared), Arc::clone(&self.engine.shared));
-        let lost = Arc::clone(&self.lost);
+        let (lost, fence) = (Arc::clone(&self.lost), self.fence);
         // By a reader first: most of the time there is nothing, and the writer need not know that anybody asked.
         let shared = Arc::clone(&self.engine.shared);
         let monotonic = shared.clock.monotonic();
@@ -173,17 +178,17 @@ impl GatePartition for Gates {
                     }
                     expired::pick(tx, &before, &found, now, held_before, max)
                 },
-                move |picked| grant(&after, picked),
+                move |picked| grant(&after, picked, fence),
             )
             .await
     }
 }
 
 /// After the commit: leases what was picked.
-fn grant(shared: &Shared, (rows, gone): (Vec<Standing>, Gone)) -> Vec<Lease> {
+fn grant(shared: &Shared, (rows, gone): (Vec<Standing>, Gone), fence: Fence) -> Vec<Lease> {
     gone.take_effect(shared);
     let until = shared.clock.monotonic().after(shared.config.lease.get());
-    shared.queue.change(|state| rows.into_iter().map(|row| state.grant(row, until)).collect())
+    shared.queue.change(|state| rows.into_iter().map(|row| state.grant(row, until, Some(fence))).collect())
 }
 
 /// The first rows behind the gate that are not leased; those that may not be leased go into quarantine. An operation of the

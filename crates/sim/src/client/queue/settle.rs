@@ -4,7 +4,8 @@
 //! done, 2. journal it, 3. remove the copy. Claims being away hold nothing up.
 
 use fanfare_core::delivery::{DeliveryHeader, End, Next, Settlement};
-use fanfare_core::journal::{JournalEntry, Settled};
+use fanfare_core::journal::{AttemptedLate, JournalEntry, Settled};
+use fanfare_core::ports::dedup::Standing;
 use fanfare_core::ports::delivery_queue::{Lease, Settling};
 use fanfare_core::ports::{Dedup as _, StoreResult};
 
@@ -19,7 +20,7 @@ pub(crate) const REMOVE: &str = "remove a settled copy";
 pub(super) async fn settle(client: &Client, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
     let held = &lease.delivery.header;
     let Some(leased) = current(client, lease) else {
-        too_late(client, held, settlement).await;
+        too_late(client, lease, settlement).await;
         return Ok(Settling::Superseded);
     };
     let attempts = held.attempts + u32::from(settlement.attempt.is_some());
@@ -47,16 +48,27 @@ pub(super) async fn settle(client: &Client, lease: &Lease, settlement: Settlemen
 }
 
 /// A settlement that comes too late. What has been received has been received, whoever has the delivery now: that is noted, and
-/// the copy that is left ends by it. Any other claim ends, since nobody works under it any more.
-async fn too_late(client: &Client, held: &DeliveryHeader, settlement: Settlement) {
-    match settlement.next {
-        Next::End { end: end @ End::Delivered } if settlement.attempt.is_some() => {
-            let keep = client.0.servers.bounds().done_retention;
-            let _ = client.complete(held.id, end, keep).await;
+/// the copy that is left ends by it, unless it has another end already. Of any other the claim ends, since nobody works under it
+/// any more. That an attempt was made is told in any case.
+async fn too_late(client: &Client, lease: &Lease, settlement: Settlement) {
+    let held = &lease.delivery.header;
+    let is_received = settlement.attempt.is_some() && settlement.next == (Next::End { end: End::Delivered });
+    if is_received {
+        let keep = client.0.servers.bounds().done_retention;
+        let _ = client.complete(held.id, End::Delivered, keep).await;
+        let standing = client.standing(&[held.id]).await;
+        if !matches!(standing.as_deref(), Ok([Standing::Done(end)]) if *end != End::Delivered) {
             let _ = journal(client, held, settlement).await;
+            return;
         }
-        Next::End { .. } | Next::Move(_) => client.give_claim_up(held.id, held.hop).await,
+    } else {
+        client.give_claim_up(lease).await;
     }
+    let Settlement { attempt: Some(attempt), at, .. } = settlement else { return };
+    let id = Some(attempt.id.to_string());
+    let late = JournalEntry::AttemptedLate(AttemptedLate { delivery: held.clone(), attempt, at });
+    let append = |data: &mut Data, _| data.journal.append(late, id);
+    let _ = client.call(Call::streams(JOURNAL).of(held.id, held.hop), append).await;
 }
 
 pub(super) async fn drop_copy(client: &Client, lease: &Lease) -> StoreResult<()> {
