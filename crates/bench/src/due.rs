@@ -20,8 +20,8 @@ use crate::process::{Fanfare, Setup, now};
 use crate::rig::{Answer, Got, Rig, number};
 use crate::sender::{Kind, Stream};
 
-/// To so many webhooks each event goes: enough that no lane is the bottleneck.
-const WEBHOOKS: usize = 20;
+/// To so many webhooks each event goes: enough that no lane is the bottleneck, and that none fails as often as would open its breaker.
+const WEBHOOKS: usize = 40;
 /// How many deliveries, unless the options say so.
 const DELIVERIES: usize = 200_000;
 /// In how many seconds all fall due, unless the options say so.
@@ -33,9 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const SECOND: u64 = 1_000_000;
 /// How often it is noted how far it is.
 const STEP: Duration = Duration::from_secs(5);
-/// Receivers that refuse everything once would open their breakers, and what they are sent would wait for probes.
+/// Receivers that refuse everything once would open their breakers, and what they are sent would wait for probes. This is the
+/// most that the options allow.
 const NO_BREAKERS: &[(&str, &str)] =
-    &[("FANFARE_DELIVERY_BREAKER_FAILURES", "1000000000"), ("FANFARE_DELIVERY_BREAKER_WINDOW_ATTEMPTS", "1000000000")];
+    &[("FANFARE_DELIVERY_BREAKER_FAILURES", "10000"), ("FANFARE_DELIVERY_BREAKER_WINDOW_ATTEMPTS", "100000")];
 
 /// What the scenario gave.
 #[derive(Clone, Debug)]
