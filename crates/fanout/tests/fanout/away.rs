@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
-use fanfare_core::ports::dedup::{Claim, Dedup, Standing};
+use fanfare_core::ports::dedup::{Claim, Dedup, Fence, Standing};
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 
 #[derive(Default)]
@@ -27,7 +27,7 @@ fn away<T>() -> StoreResult<T> {
 
 #[async_trait]
 impl Dedup for Away {
-    async fn claim(&self, _: DeliveryId, _: Hop, _: Duration) -> StoreResult<Claim> {
+    async fn claim(&self, _: DeliveryId, _: Hop, _: Duration, _: Option<Fence>) -> StoreResult<Claim> {
         away()
     }
 
