@@ -20,7 +20,8 @@ async fn what_falls_due_together_comes_once_each(engine: Engine) {
     let refused = Arc::new(Mutex::new(HashSet::new()));
     let receiver = Receiver::http(move |request| {
         if refused.lock().insert((request.path.clone(), request.key().to_owned())) {
-            Reply::Full(503, vec![("retry-after", "4".to_owned())], Bytes::new())
+            // Too early, which says nothing of what else the receiver would take; 429 and 503 hold the whole lane back.
+            Reply::Full(425, vec![("retry-after", "4".to_owned())], Bytes::new())
         } else {
             Reply::Status(200)
         }

@@ -10,7 +10,9 @@ use crate::load::Random;
 
 on_both_engines!(a_gate_whose_owner_is_killed_again_and_again_loses_nothing_and_keeps_its_order);
 
-const DELIVERIES: usize = 150;
+/// So many, and each takes so long, that there are some left when the last owner is killed, on a slow machine too.
+const DELIVERIES: usize = 400;
+const EACH: Duration = Duration::from_millis(40);
 const KILLS: usize = 5;
 /// How many processes deliver, on the distributed engine.
 const WORKERS: usize = 3;
@@ -68,6 +70,9 @@ impl Installation {
     }
 }
 
+/// How many partitions of gates a process holds, and what is left for one when the other two have theirs of 64.
+const HELD: &str = "fanfare_partitions_held{kind=\"gates\"}";
+const SHARE: f64 = 20.0;
 const SUCCESSES: &str = "fanfare_delivery_attempts_total{outcome=\"success\"}";
 
 fn number(request: &Received) -> u64 {
@@ -90,7 +95,7 @@ async fn a_gate_whose_owner_is_killed_again_and_again_loses_nothing_and_keeps_it
     for number in 1..DELIVERIES {
         installation.members[installation.ingest].publish(event(number)).await;
     }
-    receiver.answer(|_| Reply::After(Duration::from_millis(5), 200));
+    receiver.answer(|_| Reply::After(EACH, 200));
     let refused = receiver.so_far().len();
     let (status, shown) = installation.members[0].call("POST", &format!("{path}/activate"), None).await;
     assert_eq!(status, 200, "{shown}");
@@ -113,6 +118,9 @@ async fn a_gate_whose_owner_is_killed_again_and_again_loses_nothing_and_keeps_it
         longest = longest.max(taken_over - at);
         if engine == Engine::Distributed {
             installation.members[owner].start_again().await;
+            // An owner that is killed right after it gave its partition back leaves claims that are waited for until they run
+            // out: docs/operate.md says so. Here it is one that holds the partition.
+            installation.members[owner].until_metric(HELD, |held| held >= SHARE).await;
         }
     }
     let requests = receiver

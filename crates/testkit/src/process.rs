@@ -472,4 +472,23 @@ impl Fanfare {
             None => panic!("no series {series} in:\n{metrics}"),
         }
     }
+
+    /// Asks until a series has the value that is wanted.
+    ///
+    /// # Panics
+    /// When it has not after a minute, or there is no such series.
+    pub async fn until_metric(&self, series: &str, wanted: impl Fn(f64) -> bool) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        let asking = async {
+            loop {
+                ticks.tick().await;
+                if wanted(self.metric(series).await) {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(PATIENCE, asking).await.is_err() {
+            panic!("{series} did not become as wanted\n{}", self.log());
+        }
+    }
 }
