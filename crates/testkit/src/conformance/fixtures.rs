@@ -11,7 +11,7 @@ use fanfare_core::event::{ContentHash, Event, EventHeader, EventType};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::{AttemptId, DeliveryId, EventId, Hop, ProjectId, Run, WebhookId};
 use fanfare_core::journal::{JournalEntry, WebhookDeleted};
-use fanfare_core::ports::delivery_queue::{Lease, Push};
+use fanfare_core::ports::delivery_queue::{Lease, Push, QueueDepth};
 use ulid::Ulid;
 use uuid::Uuid;
 
@@ -153,6 +153,23 @@ pub async fn nothing_else<H: Harness>(harness: &H, engine: &Engine) {
     let leases = soon(engine.queue.lease(100)).await.expect("leased");
     assert_eq!(events(&leases), [id], "only what was pushed last was to be leased");
     engine.queue.settle(&leases[0], ended(harness, End::Delivered)).await.expect("settled");
+}
+
+/// How many deliveries are where, once so many are in flight: a server may hear of a settlement a moment later.
+///
+/// # Panics
+/// When other than that many are in flight for a minute.
+pub async fn depth_in_flight<H: Harness>(harness: &H, engine: &Engine, in_flight: u64) -> QueueDepth {
+    soon(async {
+        loop {
+            let depth = engine.queue.depth().await.expect("counted");
+            if depth.in_flight == in_flight {
+                return depth;
+            }
+            harness.pass(Duration::from_millis(5)).await;
+        }
+    })
+    .await
 }
 
 /// A POST that went so.

@@ -11,7 +11,7 @@ use fanfare_core::ports::journal::JournalPosition;
 
 use super::Harness;
 use super::fixtures::{
-    TTL, due_in, ended, events, failed, lease, lease_one, nothing_else, push, put_off, soon, webhook,
+    TTL, depth_in_flight, due_in, ended, events, failed, lease, lease_one, nothing_else, push, put_off, soon, webhook,
 };
 
 /// A worker that froze loses its delivery, and cannot undo what the next one does with it.
@@ -138,8 +138,7 @@ pub async fn a_copy_of_an_ended_delivery_is_dropped<H: Harness>(harness: H) {
     engine.queue.drop_copy(&copy).await.expect("dropped");
     harness.pass(harness.lease_time()).await;
     nothing_else(&harness, &engine).await;
-    let depth = engine.queue.depth().await.expect("counted");
-    assert_eq!((depth.ready, depth.in_flight), (0, 0));
+    assert_eq!(depth_in_flight(&harness, &engine, 0).await.ready, 0);
 }
 
 /// What was leased when a process died comes again, after the lease time at the latest.

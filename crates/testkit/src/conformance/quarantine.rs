@@ -10,7 +10,7 @@ use fanfare_core::journal::{JournalEntry, Quarantined};
 use fanfare_core::ports::delivery_queue::{BringForward, GatePartition, GateShare, Lease, Push};
 use fanfare_core::ports::journal::JournalPosition;
 
-use super::fixtures::{delivery, ended, events, gated, lease_one, nothing_else, push, soon, webhook};
+use super::fixtures::{delivery, depth_in_flight, ended, events, gated, lease_one, nothing_else, push, soon, webhook};
 use super::{Engine, Harness};
 
 /// How often one hop is leased by default.
@@ -62,8 +62,7 @@ pub async fn what_is_leased_too_often_goes_into_quarantine_and_can_be_put_back<H
     quarantined(&harness, &engine, 1).await;
     let entry = told(&engine, worn).await;
     assert_eq!((entry.hop, entry.reason), (Hop(1), QuarantineReason::LeasedTooOften));
-    let depth = engine.queue.depth().await.expect("counted");
-    assert_eq!((depth.ready, depth.in_flight), (0, 0));
+    assert_eq!(depth_in_flight(&harness, &engine, 0).await.ready, 0);
     // It is known all the same, and not pushed again.
     let known = delivery(webhook(1), "worn", harness.clock().now());
     let again = Push { delivery: known, place: Place::Ready, repeated: true };
