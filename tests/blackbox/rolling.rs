@@ -47,6 +47,20 @@ struct Seen {
     slowest: Duration,
 }
 
+impl Seen {
+    /// Prints what was seen, and holds that all was accepted in the end.
+    fn nothing_failed(&self) {
+        println!(
+            "{} events accepted, {} tries again {:?}, slowest acceptance {:?}",
+            self.accepted.len(),
+            self.again.len(),
+            self.again.iter().collect::<HashSet<_>>(),
+            self.slowest
+        );
+        assert!(self.failed.is_empty(), "{:?}", self.failed);
+    }
+}
+
 /// Producers behind a balancer, each of which waits for an answer before its next event.
 struct Producers {
     seen: Arc<Mutex<Seen>>,
@@ -181,14 +195,7 @@ async fn every_process_is_restarted_under_load_and_no_request_fails_and_nothing_
     let seen = producers.stop().await;
     let twice = all_taken(&well, &seen.accepted, |_| true).await;
     let twice_shaky = all_taken(&shaky, &seen.accepted, |request| !fails(request)).await;
-    println!(
-        "{} events accepted, {} tries again {:?}, slowest acceptance {:?}, {twice} and {twice_shaky} came twice",
-        seen.accepted.len(),
-        seen.again.len(),
-        seen.again.iter().collect::<HashSet<_>>(),
-        seen.slowest
-    );
-    assert!(seen.failed.is_empty(), "{:?}", seen.failed);
+    seen.nothing_failed();
     assert_eq!((twice, twice_shaky), (0, 0), "something came twice");
 }
 
@@ -207,14 +214,7 @@ async fn serve_is_restarted_in_place_under_load_and_producers_that_try_again_los
     producers.more(50).await;
     let seen = producers.stop().await;
     let twice = all_taken(&receiver, &seen.accepted, |_| true).await;
-    println!(
-        "{} events accepted, {} tries again {:?}, slowest acceptance {:?}, {twice} came twice",
-        seen.accepted.len(),
-        seen.again.len(),
-        seen.again.iter().collect::<HashSet<_>>(),
-        seen.slowest
-    );
-    assert!(seen.failed.is_empty(), "{:?}", seen.failed);
+    seen.nothing_failed();
     assert_eq!(twice, 0, "something came twice");
 }
 

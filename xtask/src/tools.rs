@@ -92,8 +92,13 @@ const GO_NATS: Need = Need {
 
 impl Need {
     fn is_met(&self) -> bool {
-        output(self.program, self.version).and_then(|text| version(&text)).is_some_and(|found| found >= self.least)
+        is_at_least(self.program.as_ref(), self.version, self.least)
     }
+}
+
+/// Whether a program runs, and is of this version, major and minor, or a later one.
+fn is_at_least(program: &Path, asked: &[&str], least: (u32, u32)) -> bool {
+    output(&program.to_string_lossy(), asked).and_then(|text| version(&text)).is_some_and(|found| found >= least)
 }
 
 /// The first `major.minor` in a text such as `v20.20.2`, `Python 3.11.7` or `go version go1.19.8 linux/amd64`.

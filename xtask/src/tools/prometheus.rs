@@ -4,8 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::run::{output, target};
-use crate::tools::{debian, is_debian_root, version};
+use crate::run::target;
+use crate::tools::{debian, is_at_least, is_debian_root};
 
 /// What stable Debian has. Older ones lack nothing that the rules need, but nobody has tried.
 const LEAST: (u32, u32) = (2, 42);
@@ -35,6 +35,5 @@ pub(super) fn prometheus() -> Result<(PathBuf, PathBuf), String> {
 }
 
 fn is_new_enough(program: &Path) -> bool {
-    let text = output(&program.to_string_lossy(), &["--version"]);
-    text.and_then(|text| version(&text)).is_some_and(|found| found >= LEAST)
+    is_at_least(program, &["--version"], LEAST)
 }

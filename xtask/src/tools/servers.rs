@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::run::{output, target};
-use crate::tools::{Need, debian, is_debian_root, version};
+use crate::run::target;
+use crate::tools::{Need, debian, is_at_least, is_debian_root};
 
 /// Schedules exist since 2.12; leaks in them were mended in 2.14.
 const LEAST_NATS: (u32, u32) = (2, 14);
@@ -40,6 +40,5 @@ pub(super) fn nats() -> Result<PathBuf, String> {
 }
 
 fn is_new_enough(program: &Path) -> bool {
-    let text = output(&program.to_string_lossy(), &["--version"]);
-    text.and_then(|text| version(&text)).is_some_and(|found| found >= LEAST_NATS)
+    is_at_least(program, &["--version"], LEAST_NATS)
 }

@@ -4,12 +4,16 @@
 //! waited in the lane would go out together. So that no more are leased than have a turn soon, each lease holds a place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_core::clock::Monotonic;
 use fanfare_core::rate_limit::{Pace, RateLimit};
 use parking_lot::Mutex;
 
 use crate::context::Context;
+
+/// How far ahead of their turn deliveries are leased.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// The pacing of one webhook's gate.
 #[derive(Debug)]
@@ -36,15 +40,16 @@ impl Pacing {
         self.rate
     }
 
-    /// How many more may be leased, of which each has its turn until then.
-    pub(crate) fn room(&self, now: Monotonic, until: Monotonic) -> u64 {
+    /// How many more may be leased: those whose turn is not too far ahead.
+    pub(crate) fn room(&self, now: Monotonic) -> u64 {
         let state = self.state.lock();
-        state.pace.room(now, until).saturating_sub(state.pending)
+        state.pace.room(now, now.after(AHEAD)).saturating_sub(state.pending)
     }
 
-    /// When the next may be sent.
-    pub(crate) fn earliest(&self, now: Monotonic) -> Monotonic {
-        self.state.lock().pace.earliest(now)
+    /// When the next may be sent, if that is so far ahead that nothing is leased for it.
+    pub(crate) fn far_ahead(&self, now: Monotonic) -> Option<Monotonic> {
+        let earliest = self.state.lock().pace.earliest(now);
+        (earliest > now.after(AHEAD)).then_some(earliest)
     }
 
     /// A place for one lease.

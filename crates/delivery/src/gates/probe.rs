@@ -17,7 +17,7 @@ use fanfare_runtime::tasks::report;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::pacing::Pacing;
-use super::release::{AHEAD, Released};
+use super::release::Released;
 use crate::context::Context;
 use crate::health;
 use crate::pass::{self, Way};
@@ -53,9 +53,8 @@ async fn probe(
     pacing: Option<&Arc<Pacing>>,
 ) -> StoreResult<Released> {
     // A probe is a request like any other: where there is a rate, it takes its turn.
-    let now = context.clock.monotonic();
-    if let Some(earliest) = pacing.map(|pacing| pacing.earliest(now)).filter(|earliest| *earliest > now.after(AHEAD)) {
-        return Ok(Released::NotBefore(earliest));
+    if let Some(turn) = pacing.and_then(|pacing| pacing.far_ahead(context.clock.monotonic())) {
+        return Ok(Released::NotBefore(turn));
     }
     let lease = partition.take(webhook, 1).await?.into_iter().next();
     // A probe has its room to itself: one for each webhook that is probed now.

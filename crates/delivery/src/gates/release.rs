@@ -31,9 +31,6 @@ pub(crate) const TURN: Duration = Duration::from_secs(5);
 /// overtaken by nothing.
 const COMES_BACK: Duration = Duration::from_secs(5);
 
-/// How far ahead of their turn by the rate deliveries are leased.
-pub(super) const AHEAD: Duration = Duration::from_secs(1);
-
 /// How long it is waited when all that may go have been leased and wait for their turn.
 const PACED_PAUSE: Duration = Duration::from_millis(50);
 
@@ -99,13 +96,12 @@ async fn work_off(
         let mut room = hands.some(width).await?;
         if let Some(pacing) = pacing {
             let now = context.clock.monotonic();
-            let paced = pacing.room(now, now.after(AHEAD));
+            let paced = pacing.room(now);
             if paced == 0 {
                 drop(room);
-                let earliest = pacing.earliest(now);
-                if earliest > now.after(AHEAD) {
+                if let Some(turn) = pacing.far_ahead(now) {
                     drop(hands.all().await?);
-                    return Ok(Released::NotBefore(earliest));
+                    return Ok(Released::NotBefore(turn));
                 }
                 context.clock.sleep(PACED_PAUSE).await;
                 continue;

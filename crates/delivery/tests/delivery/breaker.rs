@@ -14,8 +14,6 @@ use fanfare_testkit::{Receiver, Reply};
 
 use super::rig::{Rig, until};
 
-const STEP: Duration = Duration::from_millis(100);
-
 /// One request at a time, so that it is known which is the tenth.
 fn one_at_a_time() -> DeliveryConfig {
     DeliveryConfig { lane_limit: 1, ..DeliveryConfig::default() }
@@ -38,16 +36,6 @@ async fn broken(rig: &Rig, receiver: &Receiver, more: usize) -> fanfare_core::id
     webhook
 }
 
-/// Lets time pass in small steps until something has happened.
-async fn pass_until(rig: &Rig, wanted: &str, condition: impl AsyncFn() -> bool) {
-    until(wanted, async || {
-        rig.clock.advance(STEP);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        condition().await
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn ten_failures_open_it_a_probe_that_succeeds_closes_it_and_all_that_waited_is_delivered() {
     let rig = Rig::new().await;
@@ -58,7 +46,7 @@ async fn ten_failures_open_it_a_probe_that_succeeds_closes_it_and_all_that_waite
     assert_eq!((receiver.so_far().len(), rig.engine.gate_depth(webhook).await.unwrap().count), (10, 20));
 
     // The first probe fails, and is the only request: its delivery waits for its own next attempt.
-    pass_until(&rig, "the first probe", async || receiver.so_far().len() == 11).await;
+    rig.pass_until("the first probe", async || receiver.so_far().len() == 11).await;
     let delivery = rig.settled_until("the probe's settlement", |all| {
         all.iter().filter(|entry| entry.attempt.is_some()).count() == 11
     });
@@ -72,9 +60,9 @@ async fn ten_failures_open_it_a_probe_that_succeeds_closes_it_and_all_that_waite
     assert_eq!(rig.metrics.delivery_probes.with_label_values(&["failure"]).get(), 1);
 
     receiver.answer(|_| Reply::Status(200));
-    pass_until(&rig, "the gate to go down", async || rig.registry.gate(webhook).is_none()).await;
+    rig.pass_until("the gate to go down", async || rig.registry.gate(webhook).is_none()).await;
     // Those that failed before come again by their own schedule.
-    pass_until(&rig, "all ends", async || rig.ended("delivered") == 30).await;
+    rig.pass_until("all ends", async || rig.ended("delivered") == 30).await;
     assert_eq!(receiver.so_far().len(), 41, "ten and a probe failed, thirty succeeded");
     assert_eq!(rig.registry.state(webhook), WebhookState::Healthy);
     assert_eq!(rig.health(webhook).await.unwrap().failing_since, None);
@@ -112,7 +100,7 @@ async fn failing_for_as_long_as_pause_after_says_pauses() {
     rig.start(DeliveryConfig { pause_after: Span::from_secs(60), ..one_at_a_time() });
     let receiver = Receiver::http(|_| Reply::Status(500)).await;
     let webhook = broken(&rig, &receiver, 30).await;
-    pass_until(&rig, "the pause", async || rig.registry.gate(webhook) == Some(GateReason::Paused)).await;
+    rig.pass_until("the pause", async || rig.registry.gate(webhook) == Some(GateReason::Paused)).await;
     let health = rig.health(webhook).await.unwrap();
     assert!(matches!(health.gate, Some(Gate::Paused { by: PauseReason::Failing, .. })), "{health:?}");
     // Every change is told, with its reason; the probes between are not.
@@ -139,7 +127,7 @@ async fn a_probe_waits_as_long_as_the_receiver_asks_for() {
     };
     let receiver = Receiver::http(busy).await;
     let webhook = broken(&rig, &receiver, 5).await;
-    pass_until(&rig, "the first probe", async || receiver.so_far().len() == 11).await;
+    rig.pass_until("the first probe", async || receiver.so_far().len() == 11).await;
     until("the next probe's time", async || match rig.health(webhook).await.unwrap().gate {
         Some(Gate::BreakerOpen { next_probe, .. }) => next_probe.since(rig.clock.now()) > Duration::from_secs(590),
         _ => false,
@@ -157,7 +145,7 @@ async fn one_that_fails_again_under_its_backlog_is_probed_after_ever_longer_inte
     for times in 1..=3 {
         let from = receiver.so_far().len();
         receiver.answer(move |received| Reply::Status(if received.index == from { 200 } else { 500 }));
-        pass_until(&rig, "the breaker to open again", async || {
+        rig.pass_until("the breaker to open again", async || {
             matches!(rig.health(webhook).await.unwrap().gate, Some(Gate::BreakerOpen { probes: 0, from, .. }) if from == times)
         })
         .await;
@@ -187,7 +175,7 @@ async fn a_receiver_that_says_when_to_come_back_gets_nothing_of_its_lane_until_t
     for n in 1..=4 {
         others.push(rig.push(webhook, &format!("order-{n}")).await);
     }
-    pass_until(&rig, "the next request", async || receiver.so_far().len() > 1).await;
+    rig.pass_until("the next request", async || receiver.so_far().len() > 1).await;
     assert!(rig.clock.monotonic().since(began) >= Duration::from_secs(5));
     for other in others {
         let settled = rig.settled(other, 1).await;

@@ -139,12 +139,7 @@ async fn a_breaker_that_opens_and_closes_is_told_of() {
 
     receiver.answer(|_| Reply::Status(200));
     rig.push(webhook, "order-10").await;
-    until("the recovery to be told", async || {
-        rig.clock.advance(Duration::from_millis(100));
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        counted(&rig, "fanfare.webhook.recovered", "told") == 1
-    })
-    .await;
+    rig.pass_until("the recovery to be told", async || counted(&rig, "fanfare.webhook.recovered", "told") == 1).await;
     let (_, recovered) = told(&rig, &id("fanfare.webhook.recovered")).await.expect("it is told");
     assert_eq!((&recovered["reason"], &recovered["failing_since"]), (&json!("succeeded"), &json!(began)));
 }

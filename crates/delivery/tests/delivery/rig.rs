@@ -32,6 +32,8 @@ use tempfile::TempDir;
 
 /// Long enough for whatever must happen on a busy machine; only a failing test waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// How far the clock goes at once where time passes.
+const STEP: Duration = Duration::from_millis(100);
 
 pub const BODY: &[u8] = b"{\"order\":1}";
 
@@ -271,6 +273,16 @@ impl Rig {
     /// Waits until the registry is as new as the store.
     pub async fn caught_up(&self) {
         self.registry.refresh(&self.engine, Group::State).await.unwrap();
+    }
+
+    /// Lets time pass in small steps until something has happened; between two, those who do it have a moment of real time.
+    pub async fn pass_until(&self, wanted: &str, condition: impl AsyncFn() -> bool) {
+        until(wanted, async || {
+            self.clock.advance(STEP);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            condition().await
+        })
+        .await;
     }
 }
 

@@ -56,9 +56,7 @@ impl Bucket {
 
     /// Takes all of the tokens, or none.
     pub(super) fn take(&mut self, tokens: u32, rate: &Rate, now: Monotonic) -> Result<(), OverQuota> {
-        // Emptier than empty it can only be by the measure of a slower rate, or a larger bucket, that was in force before. Kept
-        // also when the tokens are refused: from now on it fills at the new rate.
-        self.full_at = self.full_at.clamp(now, now.after(rate.fill));
+        self.go_by(rate, now);
         let full_at = self.full_at.after(rate.time_of(tokens));
         if full_at.since(now) <= rate.fill {
             self.full_at = full_at;
@@ -72,8 +70,7 @@ impl Bucket {
     /// # Errors
     /// There is none: how long it takes until there is.
     pub(super) fn take_up_to(&mut self, most: u32, rate: &Rate, now: Monotonic) -> Result<u32, Duration> {
-        // Clamped for the reason that is given in `take`.
-        self.full_at = self.full_at.clamp(now, now.after(rate.fill));
+        self.go_by(rate, now);
         let left = rate.fill.saturating_sub(self.full_at.since(now));
         match rate.tokens_in(left).min(most) {
             0 => Err(self.missing(1, rate, now)),
@@ -82,6 +79,12 @@ impl Bucket {
                 Ok(tokens)
             }
         }
+    }
+
+    /// Emptier than empty it can only be by the measure of a slower rate, or a larger bucket, that was in force before. From now
+    /// on it fills at this rate, also when tokens are refused.
+    fn go_by(&mut self, rate: &Rate, now: Monotonic) {
+        self.full_at = self.full_at.clamp(now, now.after(rate.fill));
     }
 
     /// Whole seconds until these tokens are there, if nobody takes any.
