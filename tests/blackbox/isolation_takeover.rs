@@ -70,9 +70,6 @@ impl Installation {
     }
 }
 
-/// How many partitions of gates a process holds, and what is left for one when the other two have theirs of 64.
-const HELD: &str = "fanfare_partitions_held{kind=\"gates\"}";
-const SHARE: f64 = 20.0;
 const SUCCESSES: &str = "fanfare_delivery_attempts_total{outcome=\"success\"}";
 
 fn number(request: &Received) -> u64 {
@@ -118,9 +115,6 @@ async fn a_gate_whose_owner_is_killed_again_and_again_loses_nothing_and_keeps_it
         longest = longest.max(taken_over - at);
         if engine == Engine::Distributed {
             installation.members[owner].start_again().await;
-            // An owner that is killed right after it gave its partition back leaves claims that are waited for until they run
-            // out: docs/operate.md says so. Here it is one that holds the partition.
-            installation.members[owner].until_metric(HELD, |held| held >= SHARE).await;
         }
     }
     let requests = receiver

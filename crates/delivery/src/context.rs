@@ -32,6 +32,8 @@ pub(crate) struct Work {
     pub(crate) origin: Origin,
     /// Its turn by the rate that its gate is worked off at, if there is one.
     pub(crate) turn: Option<Turn>,
+    /// Its place among those taken from behind its gate that have not been sent.
+    pub(crate) unsent: Option<OwnedSemaphorePermit>,
     /// Its share of what may be held at once: of the worker's, or of its gate's.
     _room: OwnedSemaphorePermit,
 }
@@ -124,7 +126,7 @@ impl Context {
     /// Enters a lease among those that are held.
     pub(crate) fn take(&self, lease: Lease, origin: Origin, room: OwnedSemaphorePermit) -> Work {
         let hold = self.held.enter(&lease, &*self.clock);
-        Work { lease, hold, origin, turn: None, _room: room }
+        Work { lease, hold, origin, turn: None, unsent: None, _room: room }
     }
 
     /// The same of one that was taken from behind a gate.

@@ -107,6 +107,11 @@ impl Hold {
         self.gate = Some(Arc::clone(gate));
     }
 
+    /// Whether the lease was taken from this partition of gates.
+    pub(crate) fn is_from(&self, gate: &Arc<dyn GatePartition>) -> bool {
+        self.gate.as_ref().is_some_and(|own| Arc::ptr_eq(own, gate))
+    }
+
     /// Whether the lease is still ours, by this worker's own monotonic clock: after a freeze it is the clock that knows first.
     pub(crate) fn is_ours(&self, now: Monotonic) -> bool {
         self.gate.as_ref().is_none_or(|gate| gate.is_held())

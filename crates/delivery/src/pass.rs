@@ -24,6 +24,7 @@ use fanfare_egress::{Answer, Outgoing};
 use fanfare_runtime::registry::ServedWebhook;
 use fanfare_runtime::tasks::report;
 use rand::RngExt as _;
+use tokio::sync::OwnedSemaphorePermit;
 use ulid::Ulid;
 
 use crate::claim::{self, WhenBusy};
@@ -59,6 +60,14 @@ pub(crate) enum Way {
     Aside,
 }
 
+/// What a delivery from behind a gate has until it is sent.
+struct Leave {
+    /// Its turn, which it waits for.
+    turn: Option<Turn>,
+    /// Its place among those that have not been sent: whoever waits for them looks for what could be overtaken.
+    unsent: Option<OwnedSemaphorePermit>,
+}
+
 /// What came of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
@@ -81,7 +90,7 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
         context.give_back(work).await;
         return None;
     }
-    let turn = work.turn.take();
+    let leave = Leave { turn: work.turn.take(), unsent: work.unsent.take() };
     let when_busy = match work.origin {
         // What has expired is sent by nobody any more, so nothing overtakes it; but whoever is sending it yet may tell its end.
         Origin::Gate if !is_expired(context, &work) => WhenBusy::TakeOver,
@@ -91,7 +100,7 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
     let webhook = checked(context, &work, &way).await?;
     match way {
         Way::Lane { slot, seat } => {
-            let sent = send(context, &work, &webhook, claimed_until, (turn, Some(slot))).await;
+            let sent = send(context, &work, &webhook, claimed_until, leave, Some(slot)).await;
             let id = work.webhook();
             // It is settled: it holds nothing any more while the webhook's health is noted.
             drop((seat, work));
@@ -103,7 +112,7 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
             }
             sent
         }
-        Way::Probe => send(context, &work, &webhook, claimed_until, (turn, None)).await,
+        Way::Probe => send(context, &work, &webhook, claimed_until, leave, None).await,
         Way::Aside => {
             let place = behind_congestion(context, &work).await;
             conclude(context, &work, Next::Move(place)).await;
@@ -230,7 +239,8 @@ async fn send(
     work: &Work,
     webhook: &ServedWebhook,
     claimed_until: Monotonic,
-    (turn, slot): (Option<Turn>, Option<Slot>),
+    Leave { turn, unsent }: Leave,
+    slot: Option<Slot>,
 ) -> Option<Sent> {
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
@@ -250,6 +260,7 @@ async fn send(
         context.give_up(work).await;
         return None;
     }
+    drop(unsent);
     let project = context.registry.project(&webhook.webhook.project);
     let policy = project.map_or_else(EgressPolicy::default, |project| project.egress.clone());
     let (started_at, begun) = (context.clock.now(), context.clock.monotonic());

@@ -103,7 +103,7 @@ fn millis(duration: Duration) -> String {
 
 /// A fencing token, as the scripts have it.
 fn token(fence: Option<Fence>) -> String {
-    fence.map_or_else(String::new, |fence| fence.token.to_string())
+    fence.map_or_else(String::new, |Fence(token)| token.to_string())
 }
 
 fn end_name(end: End) -> &'static str {
@@ -129,24 +129,24 @@ impl Dedup for Distributed {
         let (shared, claims) = (&self.shared, &self.shared.claims);
         let live = shared.config.live_retention.get().max(ttl);
         let call = claims.calls.fetch_add(1, Ordering::Relaxed);
-        let is_takeover = if fence.is_some_and(|fence| fence.is_takeover) { "1" } else { "0" };
-        let arguments = [
-            &*hop.0.to_string(),
-            &*millis(ttl),
-            &*millis(live),
-            &*shared.instance,
-            &*call.to_string(),
-            &*token(fence),
-            is_takeover,
-        ];
-        let key = shared.names.redis_key(delivery);
-        let answer: Vec<String> =
-            claims.call(Doing { what: DOING, operation: "claim" }, &claims.claim, &key, &arguments).await?;
+        let (hop, ttl, live, call) = (hop.0.to_string(), millis(ttl), millis(live), call.to_string());
+        let (fence, key) = (token(fence), shared.names.redis_key(delivery));
+        let claim = async |gone: &str| -> StoreResult<Vec<String>> {
+            let arguments = [&*hop, &*ttl, &*live, &*shared.instance, &*call, &*fence, gone];
+            claims.call(Doing { what: DOING, operation: "claim" }, &claims.claim, &key, &arguments).await
+        };
+        let mut answer = claim("").await?;
+        if let [busy, holder] = answer.as_slice()
+            && busy == "busy"
+            && shared.presence.is_gone(holder, shared.config.partition_lease.get())
+        {
+            answer = claim(holder).await?;
+        }
         match answer.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             ["done", end] => Ok(Claim::Done(end_of(DOING, end)?)),
             ["stale"] => Ok(Claim::Stale),
             ["taken_over"] => Ok(Claim::TakenOver),
-            ["busy"] => Ok(Claim::Busy),
+            ["busy"] | ["busy", _] => Ok(Claim::Busy),
             ["claimed"] => Ok(Claim::Claimed),
             other => Err(corrupt(DOING, format!("the script answered {other:?}"))),
         }

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     /// This process among others, for as long as it runs.
     instance: String,
+    /// Which others there are.
+    presence: shares::Presence,
     store: Store,
     claims: Claims,
     metrics: Metrics,
@@ -111,6 +113,7 @@ impl Distributed {
             names,
             clock,
             instance: Ulid::generate().to_string(),
+            presence: shares::Presence::default(),
             claims,
             metrics,
             events: Events::default(),

@@ -6,6 +6,7 @@
 //! partition has one holder; the lease's revision is its fencing token.
 
 mod holding;
+mod presence;
 mod round;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::names::INTAKE_PARTITIONS;
 use round::Member;
 
 pub(crate) use holding::Holding;
+pub(crate) use presence::Presence;
 
 /// What is shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ mod faults;
 mod harness;
 mod intake;
 mod overdue;
+mod owners;
 mod redis_cluster;
 mod redis_doors;
 mod redis_sentinel;

@@ -17,7 +17,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::Embedded;
 use crate::codec::{MOVED, Stand, delivery_column, end_code, stand};
 use crate::error::closed;
-use crate::queue::{Claimer, Known, Order};
+use crate::queue::{Known, Order};
 use crate::writer::{Failed, Tx};
 
 /// A delivery's row.
@@ -51,7 +51,7 @@ impl Row {
 
 #[async_trait]
 impl Dedup for Embedded {
-    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
+    async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, _: Option<Fence>) -> StoreResult<Claim> {
         const DOING: &str = "claim a delivery";
         if self.writer.has_ended() {
             return Err(closed(DOING));
@@ -60,14 +60,7 @@ impl Dedup for Embedded {
         {
             let mut state = self.shared.queue.state.lock();
             if let Some((lease, live)) = state.leases.of(delivery) {
-                return Ok(state.claims.claim(
-                    delivery,
-                    hop,
-                    Known::Live(live),
-                    Claimer { lease: Some(lease), fence },
-                    now,
-                    ttl,
-                ));
+                return Ok(state.claims.claim(delivery, hop, Known::Live(live), Some(lease), now, ttl));
             }
         }
         let shared = Arc::clone(&self.shared);
@@ -76,16 +69,7 @@ impl Dedup for Embedded {
                 DOING,
                 0,
                 move |tx| Ok(Row::known(Row::find(DOING, tx.connection, delivery)?.as_ref())),
-                move |known| {
-                    shared.queue.state.lock().claims.claim(
-                        delivery,
-                        hop,
-                        known,
-                        Claimer { lease: None, fence },
-                        now,
-                        ttl,
-                    )
-                },
+                move |known| shared.queue.state.lock().claims.claim(delivery, hop, known, None, now, ttl),
             )
             .await
     }

@@ -37,7 +37,7 @@ use crate::Embedded;
 use crate::config::EmbeddedConfig;
 use state::State;
 
-pub(crate) use claims::{Claimer, Known};
+pub(crate) use claims::Known;
 pub(crate) use window::Order;
 
 /// The queue's part in memory.

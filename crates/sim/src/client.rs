@@ -25,9 +25,9 @@ use parking_lot::Mutex;
 #[cfg(test)]
 pub(crate) use dedup::RELEASE;
 pub(crate) use dedup::{CLAIM, COMPLETE};
-pub(crate) use queue::REMOVE;
 #[cfg(test)]
-pub(crate) use queue::{JOURNAL, PUBLISH};
+pub(crate) use queue::PUBLISH;
+pub(crate) use queue::{JOURNAL, REMOVE};
 
 use crate::model::{Data, Now, Servers};
 
@@ -111,7 +111,25 @@ impl Client {
         id: u32,
     ) -> Self {
         let from_gates = Mutex::default();
-        Self(Arc::new(Shared { servers: Arc::clone(servers), clock, tasks, weather, id, from_gates }))
+        let client = Self(Arc::new(Shared { servers: Arc::clone(servers), clock, tasks, weather, id, from_gates }));
+        client.show();
+        client
+    }
+
+    /// Shows that this process is there, again and again; it does so as long as it lives, whatever becomes of its calls: those
+    /// who look for it fare as it does.
+    pub(crate) async fn be_present(self) {
+        loop {
+            self.0.clock.sleep(self.0.servers.bounds().partition_lease / 3).await;
+            self.show();
+        }
+    }
+
+    fn show(&self) {
+        self.0.servers.change(|data, now| {
+            let bounds = data.bounds;
+            data.shares.show(self.0.id, &bounds, now);
+        });
     }
 
     /// Makes one call.

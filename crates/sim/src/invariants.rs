@@ -6,12 +6,13 @@ mod order;
 mod overtaken;
 mod twice;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fanfare_core::ids::DeliveryId;
 use fanfare_core::journal::JournalEntry;
 
+use crate::client::{Call, JOURNAL, REMOVE};
 use crate::model::Where;
 use crate::plan::Plan;
 use crate::trace::{Fact, Sent, Trace};
@@ -83,4 +84,26 @@ fn posts(outcome: &Outcome) -> impl Iterator<Item = (usize, &Sent)> {
         Fact::Sent(sent) => Some((at, sent)),
         _ => None,
     })
+}
+
+/// Deliveries that a process was settling when it died or froze: it had written down what came of one, and not yet removed its copy.
+/// There may be another copy by then. Whoever takes over the one knows nothing of the other until that is claimed.
+fn half_settled(outcome: &Outcome) -> BTreeSet<DeliveryId> {
+    let (mut settling, mut half) = (BTreeSet::new(), BTreeSet::new());
+    for (_, fact) in &outcome.trace.0 {
+        match fact {
+            Fact::Called { process, call: Call { doing, delivery: Some((delivery, _)), .. }, .. } => {
+                if *doing == JOURNAL {
+                    settling.insert((*process, *delivery));
+                } else if *doing == REMOVE {
+                    settling.remove(&(*process, *delivery));
+                }
+            }
+            Fact::Crashed { process: gone } | Fact::Froze { process: gone, .. } => {
+                half.extend(settling.iter().filter(|(process, _)| process == gone).map(|(_, delivery)| *delivery));
+            }
+            _ => {}
+        }
+    }
+    half
 }

@@ -186,7 +186,7 @@ macro_rules! conformance_suite {
                 arrivals_wake_the_owner_once_for_each_webhook
                 the_next_owner_is_told_of_everything
                 an_owner_that_has_lost_its_partition_takes_nothing
-                what_an_owner_had_claimed_when_it_died_is_the_next_ones_at_once
+                what_an_owner_had_claimed_when_it_died_is_soon_the_next_ones
                 what_an_owner_had_claimed_that_gave_its_gates_back_is_its_own_until_it_ends
             }
             gate_expiry {
@@ -199,7 +199,7 @@ macro_rules! conformance_suite {
             dedup {
                 a_claim_is_held_until_it_runs_out
                 a_higher_hop_takes_over_and_the_lower_is_stale
-                an_owner_takes_over_what_one_claimed_that_is_gone
+                a_fence_displaces_nobody_who_is_there
                 a_release_makes_lower_hops_stale
                 done_comes_first_and_the_first_end_stays
                 claims_of_queued_deliveries_follow_their_hop

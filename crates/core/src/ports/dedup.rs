@@ -13,38 +13,26 @@ use super::StoreResult;
 use crate::delivery::End;
 use crate::ids::{DeliveryId, Hop};
 
-/// Under which ownership of a partition of gates a delivery was taken.
+/// Under which ownership of a partition of gates a delivery was taken: a token that rises with every owner of the partition.
 ///
-/// An owner that dies leaves claims behind, and each would keep the next owner from its delivery until it has run out, while
-/// later ones overtake it. The next owner knows better than the claim: the lease of the one before has ended, and whoever
-/// held it sends nothing any more that it had not begun to send by then. So it takes such a claim over at once, in this order:
+/// A process that dies leaves claims behind, and each would keep others from its delivery until it has run out, while nothing
+/// behind it may be sent. The store of claims knows better than the claim, by this order:
 ///
-/// 1. The owner's lease on the partition runs out. The owner stops before that, by its own clock, which it looks at right
+/// 1. The lease under which it was claimed runs out, on the delivery or on the partition of its gate; or the owner of the gate
+///    gives the partition back. From then on nothing is begun under it: both are looked at, and the process's own clock, right
 ///    before each request.
-/// 2. The next owner takes the partition, with a token that is higher.
-/// 3. It claims the delivery with that token: the older one's claim at the same hop is displaced.
-/// 4. What the older one still says of the delivery is refused or changes nothing, since its lease is over: it can neither move
-///    it nor end the newer one's claim. That it was received, it may say.
+/// 2. Somebody else leases the delivery; as an owner of its gate, with a token that is higher.
+/// 3. It claims it. If the process that holds a claim at the same hop is known to be gone, since it has given no sign of life for
+///    as long as a lease on a partition lasts, that claim is displaced; not if it was made under a higher token, for then it is
+///    the claimer who has been away. One that lives ends what it has begun, and is waited for.
+/// 4. What the first still says of the delivery is refused or changes nothing, since its lease is over: it can neither move it
+///    nor end the newer claim. That it was received, it may say.
 ///
-/// A request that was under way at 1, or of a process that was frozen between looking at its clock and sending, reaches the
-/// receiver beside the next owner's: at most as many as the owner's lane made at once, and each is a repetition of what the
-/// next owner sends, so the order in which deliveries first arrive stays.
-///
-/// An owner that gave its partition back is alive, and ends what it has begun: its claims are not taken over, but waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence {
-    /// Rises with every owner of the partition.
-    pub token: u64,
-    /// Whether the owner before was found to be gone, since its lease had run out; false where it gave the partition back.
-    pub is_takeover: bool,
-}
-
-impl Fence {
-    /// Whether a claim under this fence displaces one at the same hop that was made under `held`.
-    pub fn displaces(self, held: Option<u64>) -> bool {
-        self.is_takeover && held.is_some_and(|held| held < self.token)
-    }
-}
+/// A request that was under way when its process was taken to be gone, or of a process that was frozen between looking at its
+/// clock and sending, reaches the receiver beside the next one's: of a gate's owner at most as many as its lane made at once,
+/// and each is a repetition of what the next owner sends, so the order in which deliveries first arrive stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
 
 /// The answer to a claim. Each is decided before the next is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +41,8 @@ pub enum Claim {
     Done(End),
     /// The hop is below the lowest live one: this copy has been overtaken. Remove it, count it.
     Stale,
-    /// It is ours. A holder at a lower hop was displaced, since this copy proves that it has moved on; or one at this hop whose
-    /// ownership of the gate is known to have ended, as [`Fence`] says.
+    /// It is ours. A holder at a lower hop was displaced, since this copy proves that it has moved on; or one at this hop that
+    /// is known to be gone, as [`Fence`] says.
     TakenOver,
     /// Somebody holds it at this very hop: neither move nor acknowledge, let the lease run out.
     Busy,

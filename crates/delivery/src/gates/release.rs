@@ -17,18 +17,19 @@ use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, Lease};
 use fanfare_core::ports::{StoreError, StoreResult};
 use fanfare_runtime::tasks::report;
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::pacing::Pacing;
-use crate::context::{Context, Origin};
+use crate::context::Context;
 use crate::health;
 
 /// How long one gate's turn lasts, while others may be waiting for theirs. Long beside the moment for which the lane runs
 /// empty at its end, short beside what the owner of a recovered webhook would call stuck.
 pub(crate) const TURN: Duration = Duration::from_secs(5);
 
-/// How long it is waited for what is in hand when a gate comes to hold everything. What has been sent may take longer, and is
-/// overtaken by nothing.
+/// How long it is waited for what has been sent when a gate comes to hold everything. It may take longer, and is overtaken by
+/// nothing.
 const COMES_BACK: Duration = Duration::from_secs(5);
 
 /// How long it is waited when all that may go have been leased and wait for their turn.
@@ -52,10 +53,12 @@ pub(crate) async fn run(
     webhook: WebhookId,
     pacing: Option<Arc<Pacing>>,
 ) -> (WebhookId, Released) {
-    let released = match work_off(context, partition, webhook, pacing.as_ref()).await {
+    let hands = Hands::new(context.config.lane_limit);
+    let released = match work_off(context, partition, webhook, pacing.as_ref(), &hands).await {
         Ok(released) => released,
         Err(error) => {
             tracing::warn!(%webhook, error = %report(&error), "could not work a gate off; trying again");
+            hands.come_back(context, partition, webhook).await;
             context.clock.sleep(Duration::from_secs(1)).await;
             Released::NotAll
         }
@@ -68,21 +71,12 @@ async fn work_off(
     partition: &Arc<dyn GatePartition>,
     webhook: WebhookId,
     pacing: Option<&Arc<Pacing>>,
+    hands: &Hands,
 ) -> StoreResult<Released> {
-    let hands = Hands::new(context.config.lane_limit);
     let turn_ends = context.clock.monotonic().after(TURN);
     loop {
         if matches!(context.registry.gate(webhook), Some(GateReason::Paused | GateReason::BreakerOpen)) {
-            // What waits in the lane goes back to its place before anything is taken from there again: a probe would overtake it.
-            let waiting = context.lanes.lock().take_waiting(webhook, |work| work.origin == Origin::Gate);
-            for work in waiting {
-                context.give_back(work).await;
-            }
-            tokio::select! {
-                biased;
-                all = hands.all() => drop(all?),
-                () = context.clock.sleep(COMES_BACK) => {}
-            }
+            hands.come_back(context, partition, webhook).await;
             return Ok(Released::NotAll);
         }
         let now = context.clock.monotonic();
@@ -111,7 +105,7 @@ async fn work_off(
         }
         let leases = partition.take(webhook, room.num_permits()).await?;
         if !leases.is_empty() {
-            admit(context, partition, leases, room, pacing);
+            hands.admit(context, partition, leases, room, pacing);
             continue;
         }
         drop(room);
@@ -119,7 +113,7 @@ async fn work_off(
         let room = hands.all().await?;
         let leases = partition.take(webhook, 1).await?;
         if !leases.is_empty() {
-            admit(context, partition, leases, room, pacing);
+            hands.admit(context, partition, leases, room, pacing);
             continue;
         }
         if context.queue.gate_depth(webhook).await?.count > 0 {
@@ -129,7 +123,7 @@ async fn work_off(
                 context.clock.sleep(Duration::from_secs(1)).await;
             } else {
                 // It has come just now.
-                admit(context, partition, leases, room, pacing);
+                hands.admit(context, partition, leases, room, pacing);
             }
             continue;
         }
@@ -142,13 +136,15 @@ async fn work_off(
         if leases.is_empty() {
             return Ok(Released::All);
         }
-        admit(context, partition, leases, room, pacing);
+        hands.admit(context, partition, leases, room, pacing);
     }
 }
 
 /// What bounds the number of leases in hand.
 struct Hands {
     free: Arc<Semaphore>,
+    /// As many, of which those that have not been sent are in use.
+    sent: Arc<Semaphore>,
     all: u32,
 }
 
@@ -156,19 +152,35 @@ impl Hands {
     /// Twice the most that a lane sends at once.
     fn new(lane_limit: usize) -> Self {
         let all = lane_limit.clamp(1, 1 << 20) * 2;
-        Self { free: Arc::new(Semaphore::new(all)), all: u32::try_from(all).unwrap_or(u32::MAX) }
+        let semaphore = || Arc::new(Semaphore::new(all));
+        Self { free: semaphore(), sent: semaphore(), all: u32::try_from(all).unwrap_or(u32::MAX) }
     }
 
     /// Waits until all are free.
     async fn all(&self) -> StoreResult<OwnedSemaphorePermit> {
-        self.acquire(self.all).await
+        acquire(&self.free, self.all).await
+    }
+
+    /// Nothing is taken from behind the gate, or probed, before what is in hand is back in its place or has been sent: it would be
+    /// overtaken.
+    async fn come_back(&self, context: &Arc<Context>, partition: &Arc<dyn GatePartition>, webhook: WebhookId) {
+        // Not what was taken since by a later turn, when the partition had been lost and come again.
+        let waiting = context.lanes.lock().take_waiting(webhook, |work| work.hold.is_from(partition));
+        join_all(waiting.into_iter().map(|work| context.give_back(work))).await;
+        // What has left the lane and has not been sent is sent, or finds out and comes back, once its claim is answered.
+        drop(acquire(&self.sent, self.all).await);
+        tokio::select! {
+            biased;
+            all = self.all() => drop(all),
+            () = context.clock.sleep(COMES_BACK) => {}
+        }
     }
 
     /// Waits until fewer than `most` are in use, and takes those that may be.
     async fn some(&self, most: usize) -> StoreResult<OwnedSemaphorePermit> {
         let unused = self.all.saturating_sub(u32::try_from(most.max(1)).unwrap_or(u32::MAX));
         // Those that are not to be used are taken too, for a moment: then one of the rest is free.
-        let mut room = self.acquire(unused + 1).await?;
+        let mut room = acquire(&self.free, unused + 1).await?;
         let more = u32::try_from(self.free.available_permits()).unwrap_or(0);
         if let Ok(more) = Arc::clone(&self.free).try_acquire_many_owned(more) {
             room.merge(more);
@@ -177,23 +189,27 @@ impl Hands {
         Ok(room)
     }
 
-    async fn acquire(&self, count: u32) -> StoreResult<OwnedSemaphorePermit> {
-        // It is never closed.
-        Arc::clone(&self.free).acquire_many_owned(count).await.map_err(|_| StoreError::lost("work a gate off"))
+    /// Hands leases to the lane, each with its place among those in use.
+    fn admit(
+        &self,
+        context: &Arc<Context>,
+        partition: &Arc<dyn GatePartition>,
+        leases: Vec<Lease>,
+        mut room: OwnedSemaphorePermit,
+        pacing: Option<&Arc<Pacing>>,
+    ) {
+        for lease in leases {
+            let Some(room) = room.split(1) else { break };
+            let mut work = context.take_from_gate(lease, partition, room);
+            work.turn = pacing.map(Pacing::turn);
+            // There are as many as may be in use.
+            work.unsent = Arc::clone(&self.sent).try_acquire_owned().ok();
+            context.admit(work);
+        }
     }
 }
 
-fn admit(
-    context: &Arc<Context>,
-    partition: &Arc<dyn GatePartition>,
-    leases: Vec<Lease>,
-    mut room: OwnedSemaphorePermit,
-    pacing: Option<&Arc<Pacing>>,
-) {
-    for lease in leases {
-        let Some(room) = room.split(1) else { break };
-        let mut work = context.take_from_gate(lease, partition, room);
-        work.turn = pacing.map(Pacing::turn);
-        context.admit(work);
-    }
+async fn acquire(semaphore: &Arc<Semaphore>, count: u32) -> StoreResult<OwnedSemaphorePermit> {
+    // It is never closed.
+    Arc::clone(semaphore).acquire_many_owned(count).await.map_err(|_| StoreError::lost("work a gate off"))
 }

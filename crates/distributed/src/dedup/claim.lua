@@ -1,6 +1,6 @@
 -- Claims a delivery at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how long the delivery is
--- remembered (ms), who claims, the number of this claim among theirs, the fencing token of their gate ('' without one), whether
--- the owner of the gate before them is known to be gone (1). Answers in the order of the port's `Claim`. Time is this server's.
+-- remembered (ms), who claims, the number of this claim among theirs, the fencing token of their gate ('' without one), who is
+-- known to be gone ('' for nobody). Answers in the order of the port's `Claim`, 'busy' with who holds it. Time is this server's.
 local known = redis.call('HMGET', KEYS[1], 'done', 'low', 'hop', 'until', 'by', 'call', 'fence')
 if known[1] then
   return { 'done', known[1] }
@@ -20,10 +20,13 @@ if held == hop then
   if known[5] == ARGV[4] and known[6] == ARGV[5] then
     return { 'claimed' }
   end
-  -- Without a token it is not compared: nil is neither lower nor higher.
+  -- An owner of a gate takes nothing from one that came after it. Without a token it is not compared.
   local holder, claimer = tonumber(known[7] or ''), tonumber(ARGV[6])
-  if not (ARGV[7] == '1' and holder and claimer and holder < claimer) then
+  if holder and claimer and holder >= claimer then
     return { 'busy' }
+  end
+  if known[5] ~= ARGV[7] then
+    return { 'busy', known[5] }
   end
 end
 -- This copy proves that the delivery has moved on to this hop, or that its holder is gone: lower hops are stale from now on.

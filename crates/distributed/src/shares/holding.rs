@@ -12,8 +12,6 @@ pub(crate) struct Holding {
     pub(crate) partition: u16,
     /// Rises with every holder: what an older one writes is refused.
     pub(crate) token: u64,
-    /// Whether the holder before was found to be gone.
-    is_takeover: bool,
     state: Mutex<State>,
     lost: watch::Sender<bool>,
 }
@@ -27,14 +25,14 @@ struct State {
 }
 
 impl Holding {
-    pub(super) fn new(partition: u16, revision: u64, is_takeover: bool, until: Monotonic) -> Self {
+    pub(super) fn new(partition: u16, revision: u64, until: Monotonic) -> Self {
         let state = Mutex::new(State { revision, until });
-        Self { partition, token: revision, is_takeover, state, lost: watch::Sender::new(false) }
+        Self { partition, token: revision, state, lost: watch::Sender::new(false) }
     }
 
     /// What claims are made under while it is held.
     pub(crate) fn fence(&self) -> Fence {
-        Fence { token: self.token, is_takeover: self.is_takeover }
+        Fence(self.token)
     }
 
     /// Whether it is held now. A process that was frozen finds out here, by its own clock, before it does anything.

@@ -59,8 +59,6 @@ struct Found {
     revision: u64,
     /// Nobody's, or of somebody who is gone.
     free: bool,
-    /// Of somebody who is gone without having given it back.
-    abandoned: bool,
     /// Since when it is as it is.
     since: Monotonic,
 }
@@ -114,6 +112,10 @@ impl Member {
     /// One announces oneself, looks around, renews what one holds; then gives back what is more than a fair share, or takes
     /// what is free up to it.
     async fn round(&self) -> StoreResult<()> {
+        if self.kind == Kind::Gates {
+            // What it will have claimed is told from what one has that is gone.
+            self.engine.be_present().await?;
+        }
         let own = Draft::new(self.member_key(&self.id), self.id.clone().into());
         self.engine.shared.store.publish(DOING, own).await?;
         let (members, leases) = self.look().await?;
@@ -173,7 +175,7 @@ impl Member {
             seen.insert(key.clone(), known);
             let given_back = payload.as_ref() == FREE || is_removal(&headers);
             let abandoned = !given_back && now.since(known.since) >= lease;
-            found.push(Found { key, revision, since: known.since, free: given_back || abandoned, abandoned });
+            found.push(Found { key, revision, since: known.since, free: given_back || abandoned });
         }
         *before = seen;
         found
@@ -215,9 +217,9 @@ impl Member {
             let until = self.until();
             let draft = Draft::new(self.lease_key(&partition.to_string()), self.id.clone().into());
             let found = leases.get(&partition);
-            let (expected, is_takeover) = found.map_or((0, false), |found| (found.revision, found.abandoned));
+            let expected = found.map_or(0, |found| found.revision);
             match self.engine.shared.store.place(DOING, draft.expecting(expected)).await {
-                Ok(Placed::At(revision)) => Some(Arc::new(Holding::new(partition, revision, is_takeover, until))),
+                Ok(Placed::At(revision)) => Some(Arc::new(Holding::new(partition, revision, until))),
                 Ok(Placed::Conflict) => None,
                 Err(error) => {
                     tracing::debug!(error = %report(&error), "a partition was not taken");

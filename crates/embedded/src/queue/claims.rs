@@ -1,7 +1,8 @@
 //! Claims: who may send a delivery at which hop. In memory only, like the leases.
 //!
 //! A claim outlives the lease under which it was made: when a frozen worker's lease runs out, the next holder at the
-//! same hop is told that the first may still be sending.
+//! same hop is told that the first may still be sending. No owner of gates is gone while its claims are known: they end with the
+//! process, so a fence displaces none of them.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use fanfare_core::clock::Monotonic;
 use fanfare_core::delivery::End;
 use fanfare_core::ids::{DeliveryId, Hop};
-use fanfare_core::ports::dedup::{Claim, Fence};
+use fanfare_core::ports::dedup::Claim;
 use fanfare_core::ports::delivery_queue::LeaseToken;
 
 /// What the file says of a delivery.
@@ -29,17 +30,6 @@ struct Claimed {
     until: Monotonic,
     /// The lease that its holder had, if the delivery was leased.
     lease: Option<LeaseToken>,
-    /// The token of the gates' owner that claimed it, if one did.
-    fence: Option<u64>,
-}
-
-/// Who claims.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Claimer {
-    /// The lease that it has, if the delivery is leased.
-    pub(crate) lease: Option<LeaseToken>,
-    /// Under which ownership of the gates, if it was taken from behind one.
-    pub(crate) fence: Option<Fence>,
 }
 
 /// All claims.
@@ -60,13 +50,13 @@ impl Default for Claims {
 }
 
 impl Claims {
-    /// Answers a claim, in the order of [`Claim`].
+    /// Answers a claim, in the order of [`Claim`]; `lease` is the one that the claimer has, if the delivery is leased.
     pub(crate) fn claim(
         &mut self,
         delivery: DeliveryId,
         hop: Hop,
         known: Known,
-        by: Claimer,
+        lease: Option<LeaseToken>,
         now: Monotonic,
         ttl: Duration,
     ) -> Claim {
@@ -80,19 +70,13 @@ impl Claims {
             return Claim::Stale;
         }
         let answer = match holder {
-            Some(holder) if holder == hop && !self.is_displaced(delivery, by.fence) => return Claim::Busy,
+            Some(holder) if holder == hop => return Claim::Busy,
             Some(_) => Claim::TakenOver,
             None => Claim::Claimed,
         };
         self.sweep(now);
-        let fence = by.fence.map(|fence| fence.token);
-        self.held.insert(delivery, Claimed { hop, until: now.after(ttl), lease: by.lease, fence });
+        self.held.insert(delivery, Claimed { hop, until: now.after(ttl), lease });
         answer
-    }
-
-    fn is_displaced(&self, delivery: DeliveryId, fence: Option<Fence>) -> bool {
-        let held = self.held.get(&delivery).and_then(|claimed| claimed.fence);
-        fence.is_some_and(|fence| fence.displaces(held))
     }
 
     /// The hop at which a delivery is claimed now.

@@ -10,7 +10,7 @@ use fanfare_core::ports::dedup::{Claim, Dedup, Fence, Standing};
 use fanfare_core::ports::delivery_queue::Lease;
 
 use super::{Call, Client};
-use crate::model::Claimer;
+use crate::model::{Claimer, Data, Now};
 
 /// Names of calls, in errors and traces.
 pub(crate) const CLAIM: &str = "claim a delivery";
@@ -22,7 +22,11 @@ impl Dedup for Client {
     async fn claim(&self, delivery: DeliveryId, hop: Hop, ttl: Duration, fence: Option<Fence>) -> StoreResult<Claim> {
         let by = Claimer { process: self.0.id, fence };
         let call = Call::claims(CLAIM).of(delivery, hop);
-        self.call(call, |data, now| data.claims.claim(delivery, hop, ttl, by, now.monotonic)).await
+        let claim = |data: &mut Data, Now { monotonic: now, .. }| {
+            let is_gone = |process| data.shares.is_gone(process, now);
+            data.claims.claim(delivery, hop, ttl, by, is_gone, now)
+        };
+        self.call(call, claim).await
     }
 
     async fn release(&self, delivery: DeliveryId, hop: Hop) -> StoreResult<()> {
@@ -36,7 +40,7 @@ impl Dedup for Client {
     }
 
     async fn standing(&self, deliveries: &[DeliveryId]) -> StoreResult<Vec<Standing>> {
-        let look = |data: &mut crate::model::Data, now: crate::model::Now| {
+        let look = |data: &mut Data, now: Now| {
             deliveries.iter().map(|delivery| data.claims.standing(*delivery, now.monotonic)).collect()
         };
         self.ask(Call::claims("ask what is known"), look).await

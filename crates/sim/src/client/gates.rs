@@ -74,9 +74,8 @@ impl GatePartition for Owned {
             return Ok(Vec::new());
         }
         shared.weather.before(Call::streams(TAKING)).await?;
-        let unfit = shared
-            .servers
-            .read(|data, now| data.copies.unfit_behind(webhook, max, holding.fence.token, &data.bounds, now));
+        let unfit =
+            shared.servers.read(|data, now| data.copies.unfit_behind(webhook, max, holding.fence.0, &data.bounds, now));
         for out in unfit {
             self.client.set_aside(&out).await?;
         }

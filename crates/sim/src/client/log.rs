@@ -103,7 +103,7 @@ impl PartitionReader for Reader {
         let holding = &self.holding;
         holding.check(&*self.client.0.clock, ADVANCING)?;
         let advance = |data: &mut Data, _| {
-            let current = data.shares.is_current(Kind::Events, holding.partition, holding.fence.token);
+            let current = data.shares.is_current(Kind::Events, holding.partition, holding.fence.0);
             if current {
                 data.events.advance(holding.partition, position);
             }

@@ -17,13 +17,13 @@ use fanfare_core::ports::delivery_queue::{
     Withdrawal,
 };
 
-pub(crate) use settle::REMOVE;
 #[cfg(test)]
-pub(crate) use settle::{JOURNAL, PUBLISH};
+pub(crate) use settle::PUBLISH;
+pub(crate) use settle::{JOURNAL, REMOVE};
 
 use super::gates::Share;
 use super::{Call, Client};
-use crate::model::{Out, Topic};
+use crate::model::{Data, Now, Out, Topic};
 
 #[async_trait]
 impl DeliveryQueue for Client {
@@ -92,20 +92,31 @@ impl DeliveryQueue for Client {
         }
     }
 
+    /// What was taken from behind a gate its owner has leased to itself: no server is asked.
     async fn renew(&self, tokens: &[LeaseToken]) -> StoreResult<Vec<LeaseToken>> {
-        let owned = |token: &LeaseToken| {
-            let gate = self.0.from_gates.lock().get(token).cloned();
-            gate.is_none_or(|holding| holding.is_held(&*self.0.clock))
-        };
         let mut tokens = tokens.to_vec();
         tokens.sort_unstable();
-        let renew = |data: &mut crate::model::Data, now: crate::model::Now| {
+        let gate = |token: &LeaseToken| self.0.from_gates.lock().get(token).cloned();
+        let (gated, ready): (Vec<LeaseToken>, Vec<LeaseToken>) =
+            tokens.into_iter().partition(|token| gate(token).is_some());
+        let is_held = |token: &LeaseToken| gate(token).is_some_and(|holding| holding.is_held(&*self.0.clock));
+        let mut lost = self.0.servers.change(|data: &mut Data, now| {
             let bounds = data.bounds;
-            let mut lost = tokens.clone();
-            lost.retain(|token| !owned(token) || !data.copies.renew(*token, &bounds, now.monotonic));
+            let mut lost = gated;
+            lost.retain(|token| !is_held(token) || !data.copies.renew(*token, &bounds, now.monotonic));
+            lost
+        });
+        if ready.is_empty() {
+            return Ok(lost);
+        }
+        let renew = |data: &mut Data, now: Now| {
+            let bounds = data.bounds;
+            let mut lost = ready;
+            lost.retain(|token| !data.copies.renew(*token, &bounds, now.monotonic));
             lost
         };
-        self.call(Call::streams("renew leases"), renew).await
+        lost.extend(self.call(Call::streams("renew leases"), renew).await?);
+        Ok(lost)
     }
 
     async fn settle(&self, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
@@ -116,6 +127,10 @@ impl DeliveryQueue for Client {
     async fn abandon(&self, lease: &Lease) -> StoreResult<()> {
         let header = &lease.delivery.header;
         self.give_claim_up(lease).await;
+        if self.0.from_gates.lock().contains_key(&lease.token) {
+            self.0.servers.change(|data, _| data.copies.end(lease.token));
+            return Ok(());
+        }
         let call = Call::streams("give a lease back").of(header.id, header.hop);
         self.call(call, |data, _| data.copies.end(lease.token)).await
     }

@@ -101,7 +101,7 @@ impl Client {
         loop {
             held.lock().retain(|holding| holding.is_held(&*self.0.clock));
             let keeps: Vec<(u16, u64)> =
-                held.lock().iter().map(|holding| (holding.partition, holding.fence.token)).collect();
+                held.lock().iter().map(|holding| (holding.partition, holding.fence.0)).collect();
             let until = self.0.clock.monotonic().after(lease.mul_f64(0.9));
             let round = |data: &mut Data, now| {
                 let bounds = data.bounds;
@@ -122,8 +122,10 @@ impl Client {
     }
 }
 
-/// What is still held goes on, what is not is lost, what is new is returned.
+/// What is still held goes on, what is not is lost, what is new is returned. What was lost by the process's own clock, while the
+/// answer was on its way, is not held again under the same token: the next round takes it anew.
 fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, Fence)], until: Monotonic) -> Vec<Arc<Holding>> {
+    let known: Vec<(u16, Fence)> = held.iter().map(|holding| (holding.partition, holding.fence)).collect();
     held.retain(|holding| {
         let kept = holds.contains(&(holding.partition, holding.fence)) && !*holding.lost.borrow();
         if kept {
@@ -133,14 +135,11 @@ fn reconcile(held: &mut Vec<Arc<Holding>>, holds: &[(u16, Fence)], until: Monoto
         }
         kept
     });
-    let is_new = |(partition, fence): &&(u16, Fence)| {
-        !held.iter().any(|holding| (holding.partition, holding.fence) == (*partition, *fence))
-    };
     let holding = |(partition, fence): &(u16, Fence)| {
         let (until, lost) = (Mutex::new(until), watch::Sender::new(false));
         Arc::new(Holding { partition: *partition, fence: *fence, until, lost })
     };
-    let gained: Vec<Arc<Holding>> = holds.iter().filter(is_new).map(holding).collect();
+    let gained: Vec<Arc<Holding>> = holds.iter().filter(|held| !known.contains(held)).map(holding).collect();
     held.extend(gained.iter().cloned());
     gained
 }

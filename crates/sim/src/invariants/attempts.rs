@@ -1,6 +1,6 @@
 //! Attempts keep to their schedule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fanfare_core::attempt::OutcomeClass;
@@ -9,7 +9,7 @@ use fanfare_core::delivery::{Next, Place};
 use fanfare_core::ids::DeliveryId;
 use fanfare_core::journal::JournalEntry;
 
-use super::{Outcome, posts};
+use super::{Outcome, half_settled, posts};
 use crate::client::Server;
 use crate::plan::Act;
 use crate::trace::{Fact, How, short};
@@ -41,21 +41,19 @@ pub(super) fn past_the_schedule(outcome: &Outcome) -> Vec<String> {
 }
 
 /// A POST at a hop to which a move led whose time had not come. Time is the servers': what has come does not go again. Where
-/// claims were lost, a copy may begin anew; where they did not answer, one that has been overtaken may go on.
+/// claims were lost, a copy may begin anew; where they did not answer, one that has been overtaken may go on; and where a process died
+/// or froze while it settled, whoever takes the delivery over knows nothing of when it was to come again.
 pub(super) fn before_its_time(outcome: &Outcome) -> Vec<String> {
     if outcome.trace.0.iter().any(|(_, fact)| matches!(fact, Fact::Acted(Act::EmptyClaims))) {
         return Vec::new();
     }
-    let unasked: BTreeSet<DeliveryId> = outcome
-        .trace
-        .0
-        .iter()
-        .filter_map(|(_, fact)| match fact {
-            Fact::Called { call, how, .. } if call.server == Server::Claims && *how != How::Done => call.delivery,
-            _ => None,
-        })
-        .map(|(delivery, _)| delivery)
-        .collect();
+    let mut unasked = half_settled(outcome);
+    unasked.extend(outcome.trace.0.iter().filter_map(|(_, fact)| match fact {
+        Fact::Called { call, how, .. } if call.server == Server::Claims && *how != How::Done => {
+            call.delivery.map(|(delivery, _)| delivery)
+        }
+        _ => None,
+    }));
     let mut due: BTreeMap<(DeliveryId, u32), Timestamp> = BTreeMap::new();
     for entry in &outcome.journal {
         if let JournalEntry::Settled(settled) = entry

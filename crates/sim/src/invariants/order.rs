@@ -6,14 +6,11 @@ use std::time::Duration;
 use fanfare_core::health::GateReason;
 use fanfare_core::ports::delivery_queue::LeaseToken;
 
-use super::{Outcome, posts};
-use crate::client::{CLAIM, Call, Server};
+use super::{Outcome, half_settled, posts};
+use crate::client::Server;
 use crate::plan::Act;
 use crate::stage::ProcessId;
 use crate::trace::{Fact, How, Sent};
-
-/// The longest from a claim to its request: a turn a second away, and answers that take as long as they do in any plan.
-const MOMENT: Duration = Duration::from_secs(7);
 
 /// A lease that has run out is another's. What stood behind the gate of a webhook that was deleted has none any more.
 pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
@@ -26,30 +23,24 @@ pub(super) fn without_a_lease(outcome: &Outcome) -> Vec<String> {
 }
 
 /// Unless the claims did not answer this process about this delivery, or have been lost since; or its webhook was deleted, and
-/// the lease is gone by which it would be known; or a copy at a higher hop, left by an owner that died before it could remove the
-/// lower one, has claimed it in the moment between this process's claim and its turn.
+/// the lease is gone by which it would be known; or there are two copies, since a process died or froze
+/// while it settled, and the other one has claimed it, or ended it, in the moment between this process's claim and its turn.
 pub(super) fn without_a_claim(outcome: &Outcome) -> Vec<String> {
+    let half_settled = half_settled(outcome);
     let without = posts(outcome).filter(|(at, sent)| {
         let before = &outcome.trace.0[..*at];
-        let excused = before.iter().rev().any(|(_, fact)| match fact {
-            Fact::Acted(Act::EmptyClaims) => true,
-            Fact::Acted(Act::Delete { webhook }) => *webhook == sent.webhook,
-            Fact::Called { process, call, how } => {
-                call.server == Server::Claims
-                    && *how != How::Done
-                    && *process == sent.process
-                    && call.delivery.is_some_and(|(delivery, _)| delivery == sent.delivery)
-            }
-            _ => false,
-        });
-        let hop = sent.lease.map(|lease| lease.hop);
-        let moment = outcome.trace.0[*at].0.saturating_sub(MOMENT);
-        let displaced = before.iter().rev().take_while(|(when, _)| *when >= moment).any(|(_, fact)| {
-            let claims = |call: &Call| call.doing == CLAIM && call.delivery.map(|(_, at)| at) > hop;
-            matches!(fact, Fact::Called { call, .. } if claims(call)
-                && call.delivery.is_some_and(|(delivery, _)| delivery == sent.delivery))
-        });
-        let excused = excused || displaced;
+        let excused = half_settled.contains(&sent.delivery)
+            || before.iter().rev().any(|(_, fact)| match fact {
+                Fact::Acted(Act::EmptyClaims) => true,
+                Fact::Acted(Act::Delete { webhook }) => *webhook == sent.webhook,
+                Fact::Called { process, call, how } => {
+                    call.server == Server::Claims
+                        && *how != How::Done
+                        && *process == sent.process
+                        && call.delivery.is_some_and(|(delivery, _)| delivery == sent.delivery)
+                }
+                _ => false,
+            });
         !sent.claimed && !excused
     });
     without.map(|(_, sent)| format!("POST {} by {}", sent.post, sent.process)).collect()
@@ -72,12 +63,8 @@ pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
 /// A process that knows of an open breaker has one request under way that it has made through it. One that loses a gate in
 /// the midst of a probe and gets it again may make another.
 pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
-    let gate_lost = outcome.trace.0.iter().any(|(_, fact)| match fact {
-        Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }) => true,
-        Fact::Called { call, how, .. } => call.doing == "share partitions" && *how != How::Done,
-        _ => false,
-    });
-    if gate_lost {
+    let gate_lost = |fact: &Fact| matches!(fact, Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }));
+    if outcome.trace.0.iter().any(|(_, fact)| gate_lost(fact)) {
         return Vec::new();
     }
     let mut under_way: BTreeMap<(ProcessId, usize), usize> = BTreeMap::new();
@@ -99,13 +86,8 @@ pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
 /// In no time as long as its period does a webhook with a rate get more than that and its burst. While two take themselves
 /// for the owner of its gate, it may: one is frozen, or is not told.
 pub(super) fn too_fast(outcome: &Outcome) -> Vec<String> {
-    let two_owners = outcome.trace.0.iter().any(|(_, fact)| {
-        matches!(
-            fact,
-            Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. } | Act::Away { server: Server::Streams, .. })
-        )
-    });
-    if two_owners {
+    let two_owners = |fact: &Fact| matches!(fact, Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }));
+    if outcome.trace.0.iter().any(|(_, fact)| two_owners(fact)) {
         return Vec::new();
     }
     let mut fast = Vec::new();

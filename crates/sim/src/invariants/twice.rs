@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use fanfare_core::attempt::OutcomeClass;
 
-use super::{Outcome, posts};
+use super::{Outcome, half_settled, posts};
 use crate::client::{COMPLETE, REMOVE, Server};
 use crate::plan::Act;
 use crate::trace::{Fact, How, Sent};
 
 /// A POST after one that succeeded. It is excused where the process died or stood still between that request and the record
-/// of its answer, or where the claims were away or lost, or the streams refused the record.
+/// of its answer, or where the claims were away or lost, or the streams refused the record; or where one had died or frozen while it
+/// settled, so that there were two copies.
 pub(super) fn twice(outcome: &Outcome) -> Vec<String> {
     let facts = &outcome.trace.0;
     let mut first: BTreeMap<(usize, usize), (usize, usize, Sent)> = BTreeMap::new();
     let sent_by_number: BTreeMap<usize, (usize, Sent)> =
         posts(outcome).map(|(at, sent)| (sent.post, (at, *sent))).collect();
+    let half_settled = half_settled(outcome);
     let mut wrong = Vec::new();
     for (at, (_, fact)) in facts.iter().enumerate() {
         match fact {
@@ -25,7 +27,7 @@ pub(super) fn twice(outcome: &Outcome) -> Vec<String> {
             }
             Fact::Sent(again) => {
                 let Some((begun, answered, success)) = first.get(&(again.webhook, again.event)) else { continue };
-                if !is_excused(outcome, *begun, *answered, success, at) {
+                if !half_settled.contains(&again.delivery) && !is_excused(outcome, *begun, *answered, success, at) {
                     wrong.push(format!("POST {} after POST {} had succeeded", again.post, success.post));
                 }
             }

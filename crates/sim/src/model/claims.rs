@@ -33,16 +33,6 @@ pub(crate) struct Claimer {
     pub(crate) fence: Option<Fence>,
 }
 
-impl Claimer {
-    fn token(self) -> Option<u64> {
-        self.fence.map(|fence| fence.token)
-    }
-
-    fn displaces(self, held: Claimer) -> bool {
-        self.fence.is_some_and(|fence| fence.displaces(held.token()))
-    }
-}
-
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub(crate) struct Claims(BTreeMap<DeliveryId, Known>);
@@ -56,12 +46,14 @@ impl Claims {
         known
     }
 
+    /// Claims a delivery; a holder whose process is gone is displaced, unless it is a later owner of the gate.
     pub(crate) fn claim(
         &mut self,
         delivery: DeliveryId,
         hop: Hop,
         ttl: Duration,
         by: Claimer,
+        is_gone: impl Fn(u32) -> bool,
         now: Monotonic,
     ) -> Claim {
         let known = self.known(delivery, now);
@@ -72,7 +64,11 @@ impl Claims {
         if known.low.is_some_and(|low| hop < low) || held.is_some_and(|held| hop < held.hop) {
             return Claim::Stale;
         }
-        if held.is_some_and(|held| held.hop == hop && !by.displaces(held.by)) {
+        let displaces = |held: Claimer| {
+            let is_newer = held.fence.zip(by.fence).is_some_and(|(held, by)| held >= by);
+            !is_newer && is_gone(held.process)
+        };
+        if held.is_some_and(|held| held.hop == hop && !displaces(held.by)) {
             return Claim::Busy;
         }
         known.low = Some(hop);
@@ -103,7 +99,7 @@ impl Claims {
     /// Ends a claim whose holder gives its lease back; another's stays.
     pub(crate) fn give_up(&mut self, delivery: DeliveryId, hop: Hop, by: Claimer, now: Monotonic) {
         let known = self.known(delivery, now);
-        let is_own = |held: Held| (held.by.process, held.by.token()) == (by.process, by.token());
+        let is_own = |held: Held| (held.by.process, held.by.fence) == (by.process, by.fence);
         known.held = known.held.filter(|held| held.hop != hop || !is_own(*held));
     }
 

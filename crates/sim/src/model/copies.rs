@@ -224,7 +224,7 @@ impl Copies {
         let leased = Leased { stream, sequence, until, by, delivery: header.id, hop: header.hop };
         self.leases.insert(token, leased);
         self.most_leased = self.most_leased.max(self.leases.len());
-        copy.leased = Some((token, fence.map_or(0, |fence| fence.token)));
+        copy.leased = Some((token, fence.map_or(0, |Fence(token)| token)));
         copy.times += 1;
         let (delivery, ready_at, redeliveries) = (copy.delivery.clone(), copy.ready_at(), copy.times - 1);
         Some(Lease { token, delivery, until, ready_at, redeliveries, fence })

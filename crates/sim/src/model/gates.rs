@@ -120,7 +120,7 @@ impl Copies {
         bounds: &Bounds,
         now: Now,
     ) -> Vec<Lease> {
-        let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence.token, now.monotonic));
+        let free = self.behind_of(webhook).filter(|(_, copy)| self.is_free(copy, fence.0, now.monotonic));
         let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
         let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
         let until = now.monotonic.after(bounds.lease);
@@ -141,7 +141,7 @@ impl Copies {
     ) -> Vec<Lease> {
         let over = self.copies(self.behind.over(over.now, over.held_before));
         let own = over.filter(|(_, copy)| partition_of(copy.delivery.header.webhook, bounds) == partition);
-        let free = own.filter(|(_, copy)| self.is_free(copy, fence.token, now.monotonic));
+        let free = own.filter(|(_, copy)| self.is_free(copy, fence.0, now.monotonic));
         let fit = free.filter(|(_, copy)| !copy.spoiled && copy.times < bounds.quarantine_after);
         let fit: Vec<u64> = fit.take(max).map(|(sequence, _)| sequence).collect();
         let until = now.monotonic.after(bounds.lease);

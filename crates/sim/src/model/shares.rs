@@ -27,14 +27,12 @@ impl Kind {
 struct Held {
     member: u32,
     token: u64,
-    /// Whether the holder before was gone, its lease having run out.
-    is_takeover: bool,
     until: Monotonic,
 }
 
 impl Held {
     fn fence(&self) -> Fence {
-        Fence { token: self.token, is_takeover: self.is_takeover }
+        Fence(self.token)
     }
 }
 
@@ -43,6 +41,8 @@ impl Held {
 pub(crate) struct Shares {
     members: BTreeMap<(Kind, u32), Monotonic>,
     held: BTreeMap<(Kind, u16), Held>,
+    /// Until when each process counts as being there.
+    present: BTreeMap<u32, Monotonic>,
     tokens: u64,
     joined: u32,
 }
@@ -52,6 +52,16 @@ impl Shares {
     pub(crate) fn new_member(&mut self) -> u32 {
         self.joined += 1;
         self.joined
+    }
+
+    /// A process is there, for a lease time from now.
+    pub(crate) fn show(&mut self, process: u32, bounds: &Bounds, now: Now) {
+        self.present.insert(process, now.monotonic.after(bounds.partition_lease));
+    }
+
+    /// Whether a process has given no sign of life for a lease time.
+    pub(crate) fn is_gone(&self, process: u32, now: Monotonic) -> bool {
+        self.present.get(&process).is_none_or(|until| *until <= now)
     }
 
     /// One member's round: it is there; it renews what it keeps, gives back what is more than an even share, takes what is
@@ -91,7 +101,7 @@ impl Shares {
             let free = before.is_none_or(|held| held.until <= now.monotonic);
             if free && holds.len() < fair {
                 self.tokens += 1;
-                let held = Held { member, token: self.tokens, is_takeover: before.is_some(), until };
+                let held = Held { member, token: self.tokens, until };
                 self.held.insert((kind, partition), held);
                 holds.push((partition, held.fence()));
             }
@@ -114,6 +124,7 @@ impl Shares {
     #[cfg(test)]
     pub(crate) fn all_leave(&mut self) {
         self.members.clear();
+        self.present.clear();
         self.held.values_mut().for_each(|held| held.until = Monotonic::default());
     }
 

@@ -73,6 +73,8 @@ impl World {
     fn run(self: &Arc<Self>, process: ProcessId, slot: usize, tasks: &Tasks, clock: Arc<dyn Clock>) {
         let weather = Arc::new(Skies { world: Arc::clone(self), process, slot });
         let client = Client::new(&self.servers, Arc::clone(&clock), tasks.clone(), weather, process.0);
+        // Not among its tasks: it lasts until they have ended, or the process.
+        self.stage.spawn(process, client.clone().be_present());
         let client = Arc::new(client);
         let registry = Registry::new(self.key.clone());
         let ports = Ports {

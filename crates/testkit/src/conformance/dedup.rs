@@ -42,27 +42,20 @@ pub async fn a_higher_hop_takes_over_and_the_lower_is_stale<H: Harness>(harness:
     drop(harness);
 }
 
-/// What an owner of gates claimed that is known to be gone, the next one has at once; what one claimed that gave its partition
-/// back, or that is no owner of gates, it has not; and nobody takes anything from a later owner.
-pub async fn an_owner_takes_over_what_one_claimed_that_is_gone<H: Harness>(harness: H) {
+/// A fence displaces nobody who lives: neither another process's claim nor one's own under an older token.
+pub async fn a_fence_displaces_nobody_who_is_there<H: Harness>(harness: H) {
     let engine = harness.open().await;
-    let owner = |token, is_takeover| Some(Fence { token, is_takeover });
-    let claim = |fence| engine.dedup.claim(somebody(1), Hop(2), TTL, fence);
-    assert_eq!(claim(owner(7, false)).await.expect("asked"), Claim::Claimed);
-    assert_eq!(claim(owner(8, false)).await.expect("asked"), Claim::Busy, "the one before may still be sending");
-    assert_eq!(claim(owner(7, true)).await.expect("asked"), Claim::Busy, "its own ownership has not ended");
-    assert_eq!(claim(None).await.expect("asked"), Claim::Busy);
-    assert_eq!(claim(owner(9, true)).await.expect("asked"), Claim::TakenOver);
-    assert_eq!(claim(owner(8, true)).await.expect("asked"), Claim::Busy, "an older owner that has been away");
-    assert_eq!(claim(owner(7, false)).await.expect("asked"), Claim::Busy);
-    assert_eq!(claim(owner(10_000_000_000, true)).await.expect("asked"), Claim::TakenOver);
-    // Of what no owner of gates has claimed it is not known whether that is over.
-    assert_eq!(engine.dedup.claim(somebody(2), Hop(0), TTL, None).await.expect("asked"), Claim::Claimed);
-    let late = engine.dedup.claim(somebody(2), Hop(0), TTL, owner(9, true)).await.expect("asked");
-    assert_eq!(late, Claim::Busy);
+    let claim =
+        |delivery, hop, fence: Option<u64>| engine.dedup.claim(somebody(delivery), Hop(hop), TTL, fence.map(Fence));
+    assert_eq!(claim(1, 2, Some(7)).await.expect("asked"), Claim::Claimed);
+    for fence in [Some(8), Some(7), Some(6), None, Some(10_000_000_000)] {
+        assert_eq!(claim(1, 2, fence).await.expect("asked"), Claim::Busy, "{fence:?}");
+    }
+    assert_eq!(claim(2, 0, None).await.expect("asked"), Claim::Claimed);
+    assert_eq!(claim(2, 0, Some(9)).await.expect("asked"), Claim::Busy);
     // A hop says more than a fence.
-    let late = engine.dedup.claim(somebody(1), Hop(1), TTL, owner(u64::from(u32::MAX) * 9, true)).await.expect("asked");
-    assert_eq!(late, Claim::Stale);
+    assert_eq!(claim(1, 1, Some(u64::from(u32::MAX) * 9)).await.expect("asked"), Claim::Stale);
+    assert_eq!(claim(1, 3, Some(1)).await.expect("asked"), Claim::TakenOver);
     drop(harness);
 }
 

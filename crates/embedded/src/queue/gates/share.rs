@@ -64,7 +64,7 @@ impl GateShare for Share {
         let token = self.engine.shared.queue.gate_owners.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Gates {
             engine: self.engine.clone(),
-            fence: Fence { token, is_takeover: false },
+            fence: Fence(token),
             lost: Arc::clone(&self.lost),
             told_of_all: AtomicBool::new(false),
         }))
