@@ -86,12 +86,15 @@ fn posts(outcome: &Outcome) -> impl Iterator<Item = (usize, &Sent)> {
     })
 }
 
-/// Deliveries that a process was settling when it died or froze: it had written down what came of one, and not yet removed its copy.
-/// There may be another copy by then. Whoever takes over the one knows nothing of the other until that is claimed.
+/// Deliveries that a process had sent or was settling when it died or froze: it had not yet removed the copy. There may be another
+/// by then, or it may go on with its own. Whoever takes over knows nothing of that until the other is claimed.
 fn half_settled(outcome: &Outcome) -> BTreeSet<DeliveryId> {
     let (mut settling, mut half) = (BTreeSet::new(), BTreeSet::new());
     for (_, fact) in &outcome.trace.0 {
         match fact {
+            Fact::Sent(sent) => {
+                settling.insert((sent.process, sent.delivery));
+            }
             Fact::Called { process, call: Call { doing, delivery: Some((delivery, _)), .. }, .. } => {
                 if *doing == JOURNAL {
                     settling.insert((*process, *delivery));

@@ -177,12 +177,13 @@ impl View {
 
     /// Its owner's word goes first, then what the health record says; a rate limit is a gate that is always up.
     pub(super) fn gate(&self, webhook: WebhookId) -> Option<GateReason> {
-        let served = self.webhooks.get(&webhook);
-        if served.is_some_and(|served| !served.webhook.active) {
+        // One that has been deleted holds nothing back, although somebody who had not heard of that may have raised a gate since.
+        let served = self.webhooks.get(&webhook)?;
+        if !served.webhook.active {
             return Some(GateReason::Paused);
         }
         let recorded = self.health.get(&webhook).and_then(|served| served.health.gate.as_ref());
-        let limited = || served.and_then(|served| served.webhook.rate_limit).map(|_| GateReason::RateLimit);
+        let limited = || served.webhook.rate_limit.map(|_| GateReason::RateLimit);
         recorded.map(Gate::reason).or_else(limited)
     }
 
