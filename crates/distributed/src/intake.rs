@@ -10,7 +10,8 @@ mod follow;
 mod headers;
 mod index;
 mod partition;
-mod stored;
+mod removals;
+pub(crate) mod stored;
 
 use std::sync::Arc;
 

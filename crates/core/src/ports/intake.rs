@@ -128,9 +128,10 @@ pub trait IntakePartition: Send + Sync {
     /// When the store did not take all of them; repeating it is safe.
     async fn reject(&self, rejections: Vec<Rejection>) -> StoreResult<()>;
 
-    /// Removes a project's messages up to and including `position`: each is kept elsewhere by now.
+    /// Is done with a project's messages up to and including `position`: each is kept elsewhere by now. They are not handed out here
+    /// again, and are removed a moment later; another holder may be handed them until then.
     ///
     /// # Errors
-    /// When the store did not take it; then they are read again. `Lost` when the partition has gone to another process.
+    /// `Lost` when the partition has gone to another process; that one is handed them again.
     async fn done(&self, project: &str, position: IntakePosition) -> StoreResult<()>;
 }

@@ -1,9 +1,9 @@
-//! A connection that tells the server that it takes no headers, so that the server leaves them off.
+//! A connection to NATS of our own, over which bytes come as they are.
 //!
 //! The intake follows what strangers publish, and strangers may write anything into headers and subjects: async-nats breaks the
 //! connection off on a header that is no UTF-8 or has no colon, on a subject that is no UTF-8 or has certain spaces in it, and its
-//! connection task panics on a lone CR. Over this connection headers do not come at all, and a subject is bytes up to the next
-//! space. It subscribes to one subject and reads; whatever else is asked of the server goes over the other connection.
+//! connection task panics on a lone CR. Over this connection a subject is bytes up to the next space, and headers are so many bytes,
+//! which nobody reads here. It subscribes to one subject; whatever else is asked of the server goes over the other connection.
 
 mod lines;
 mod login;

@@ -1,13 +1,14 @@
-//! Following what producers publish: the subject and the sequence of each message; nothing else of it is looked at.
+//! Following what producers publish: each message with its place, as it comes; nothing of it is looked at but the subject.
 //!
 //! A consumer that pushes, without acknowledgements, is made over the engine's connection; what it pushes comes over a
-//! [connection that takes no headers](crate::connect::bare). Whenever a message is missing, the server falls silent, or the
+//! [connection that takes any bytes](crate::connect::bare). Whenever a message is missing, the server falls silent, or the
 //! connection is lost, both are made anew from the first message that has not been handed out.
 
 use std::io;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, push};
+use fanfare_core::clock::Timestamp;
 use fanfare_core::ports::StoreResult;
 use fanfare_runtime::tasks::report;
 
@@ -27,12 +28,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// After so many failures in a row an operator is told.
 const TELL_AFTER: u32 = 10;
 
-/// Hands the sequence and the subject of every message to `arrived`, in order, for as long as the partition is held.
+/// Hands every message to `arrived`, in order, with its place, for as long as the partition is held.
 pub(super) async fn while_held(
     engine: &Distributed,
     holding: &Holding,
     subjects: Vec<String>,
-    arrived: impl FnMut(u64, &[u8]),
+    arrived: impl FnMut(&Place, &Came),
 ) {
     let mut following = Following { engine, subjects, from: 1, failures: 0, arrived };
     let shutdown = engine.shared.tasks.shutdown();
@@ -53,7 +54,7 @@ struct Following<'e, A> {
     arrived: A,
 }
 
-impl<A: FnMut(u64, &[u8])> Following<'_, A> {
+impl<A: FnMut(&Place, &Came)> Following<'_, A> {
     async fn run(&mut self) {
         loop {
             let Err(error) = self.follow().await;
@@ -88,9 +89,6 @@ impl<A: FnMut(u64, &[u8])> Following<'_, A> {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.from },
             ack_policy: AckPolicy::None,
             filter_subjects: self.subjects.clone(),
-            // Not the headers alone, although bodies are not wanted: nats-server 2.15.1 panics when it makes such a message of
-            // one with a single byte for headers, and does so again whenever it has been started.
-            headers_only: false,
             flow_control: true,
             idle_heartbeat: HEARTBEAT,
             inactive_threshold: FORGET,
@@ -116,18 +114,20 @@ impl<A: FnMut(u64, &[u8])> Following<'_, A> {
             return Err(io::Error::other("a message is missing"));
         }
         (*last, self.from, self.failures) = (place.number, place.sequence + 1, 0);
-        (self.arrived)(place.sequence, &came.subject);
+        (self.arrived)(&place, came);
         Ok(())
     }
 }
 
 /// Where a message is from.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+pub(super) struct Place {
     /// In the stream.
-    sequence: u64,
+    pub(super) sequence: u64,
     /// Among those of this consumer, without gaps.
     number: u64,
+    /// When the server had it.
+    pub(super) at: Timestamp,
 }
 
 /// Read from where a message would be acknowledged: `$JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.<number>.<time>.<pending>`,
@@ -139,7 +139,9 @@ fn place(reply: &[u8]) -> Option<Place> {
         (["$JS", "ACK", ..], 11..) => 7,
         _ => return None,
     };
-    Some(Place { sequence: parts[at].parse().ok()?, number: parts[at + 1].parse().ok()? })
+    let nanos: i64 = parts[at + 2].parse().ok()?;
+    let time = Timestamp::from_millis(nanos.div_euclid(1_000_000));
+    Some(Place { sequence: parts[at].parse().ok()?, number: parts[at + 1].parse().ok()?, at: time })
 }
 
 #[cfg(test)]
@@ -148,7 +150,8 @@ mod tests {
 
     #[test]
     fn the_place_is_read_in_both_forms() {
-        let expected = Some(Place { sequence: 12, number: 8 });
+        let at = Timestamp::from_millis(1_795_556_424_253);
+        let expected = Some(Place { sequence: 12, number: 8, at });
         assert_eq!(place(b"$JS.ACK.IN.1fboOY4m.1.12.8.1795556424253276366.0"), expected);
         assert_eq!(place(b"$JS.ACK.hub.acc.IN.1fboOY4m.1.12.8.1795556424253276366.0.x"), expected);
         assert_eq!(place(b"$JS.ACK.IN.1"), None);

@@ -1,5 +1,6 @@
 //! One partition of the intake and its holder.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,9 +11,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::index::Index;
+use super::removals::{NOBODYS, Removals};
+use super::stored::Held;
 use super::{follow, stored};
 use crate::Distributed;
-use crate::error::nats_error;
 use crate::message::Draft;
 use crate::rejected::Kept;
 use crate::shares::Holding;
@@ -20,8 +22,12 @@ use crate::shares::Holding;
 const WAITING: &str = "wait for published messages";
 const READING: &str = "read published messages";
 const REMOVING: &str = "remove published messages";
-/// Whose messages those are that name no project that could exist.
-const NOBODYS: &str = "";
+
+/// So many messages are read at once: what others ask the server meanwhile waits behind them.
+const WINDOW: usize = 16;
+/// So many of a project's first messages are read where one has to be, as far as there is room. The server has to load a file of some
+/// megabytes when it has not been read for a moment.
+const AHEAD: usize = 256;
 
 /// An owned partition.
 pub(super) struct Owned {
@@ -29,14 +35,25 @@ pub(super) struct Owned {
     holding: Arc<Holding>,
     index: Mutex<Index>,
     changed: Notify,
+    removals: Removals,
 }
 
 impl Owned {
     /// Begins to follow the partition; its index fills as that comes up to the stream's end.
     pub(super) fn begin(engine: &Distributed, holding: Arc<Holding>) -> Arc<Self> {
-        let owned = Arc::new(Self { engine: engine.clone(), holding, index: Mutex::default(), changed: Notify::new() });
+        let owned = Arc::new(Self {
+            engine: engine.clone(),
+            holding,
+            index: Mutex::default(),
+            changed: Notify::new(),
+            removals: Removals::default(),
+        });
         let following = Arc::clone(&owned);
         engine.shared.tasks.spawn_work("intake-index", async move { following.follow().await });
+        let removing = Arc::clone(&owned);
+        engine.shared.tasks.spawn_work("intake-removals", async move {
+            removing.removals.while_held(&removing.engine, &removing.holding).await;
+        });
         owned
     }
 
@@ -47,11 +64,47 @@ impl Owned {
             // What the server did not divide has to be somebody's.
             subjects.push(names.undivided());
         }
-        follow::while_held(&self.engine, &self.holding, subjects, |sequence, subject| {
-            self.index.lock().arrive(names.line_of(subject).unwrap_or(NOBODYS), sequence);
+        follow::while_held(&self.engine, &self.holding, subjects, |place, came| {
+            let project = names.line_of(&came.subject).unwrap_or(NOBODYS);
+            self.index.lock().arrive(project, place.sequence, Held::size_of(came), || Held::of(place.at, came));
             self.changed.notify_waiters();
         })
         .await;
+    }
+
+    /// Reads messages of a project that are not kept; as many of them are from now on as there is room for.
+    async fn fetch(&self, project: &str, sequences: &[u64]) -> StoreResult<HashMap<u64, Held>> {
+        let mut fetched = HashMap::new();
+        for window in sequences.chunks(WINDOW) {
+            let asked = window.iter().map(|sequence| stored::get(&self.engine, READING, *sequence));
+            let found = try_join_all(asked).await?;
+            let mut index = self.index.lock();
+            for (sequence, found) in window.iter().zip(found) {
+                match found {
+                    Some(message) => {
+                        index.keep(project, *sequence, &message);
+                        fetched.insert(*sequence, message);
+                    }
+                    // Removed by an operator.
+                    None => index.leave(project, *sequence),
+                }
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Reads some of a project's messages before their turn has come.
+    async fn read_ahead(&self, project: &str) -> StoreResult<()> {
+        loop {
+            let missing = {
+                let index = self.index.lock();
+                if index.has_room(project) { index.missing(project, AHEAD, WINDOW) } else { Vec::new() }
+            };
+            if missing.is_empty() {
+                return Ok(());
+            }
+            self.fetch(project, &missing).await?;
+        }
     }
 
     fn check(&self, doing: &'static str) -> StoreResult<()> {
@@ -88,19 +141,19 @@ impl IntakePartition for Owned {
 
     async fn read(&self, project: &str, max: usize) -> StoreResult<Vec<Published>> {
         self.check(READING)?;
-        let sequences = self.index.lock().first(project, max);
-        let asked = sequences.iter().map(|sequence| stored::get(&self.engine, READING, *sequence));
-        let found = try_join_all(asked).await?;
-        let mut read = Vec::with_capacity(found.len());
-        for (sequence, found) in sequences.into_iter().zip(found) {
-            match found {
-                Some(message) => read.push(message),
-                // Removed by an operator, or by this process in a call whose answer did not come back.
-                None => self.index.lock().leave(project, sequence),
-            }
+        let first = self.index.lock().first(project, max);
+        let missing: Vec<u64> =
+            first.iter().filter_map(|(sequence, kept)| kept.is_none().then_some(*sequence)).collect();
+        let mut fetched = self.fetch(project, &missing).await?;
+        if !missing.is_empty() {
+            self.read_ahead(project).await?;
         }
         self.check(READING)?;
-        Ok(read)
+        let names = &self.engine.shared.names;
+        let found = first
+            .into_iter()
+            .filter_map(|(sequence, kept)| Some((sequence, kept.or_else(|| fetched.remove(&sequence))?)));
+        found.map(|(sequence, message)| message.published(names, READING, sequence)).collect()
     }
 
     async fn reject(&self, rejections: Vec<Rejection>) -> StoreResult<()> {
@@ -110,21 +163,9 @@ impl IntakePartition for Owned {
 
     async fn done(&self, project: &str, position: IntakePosition) -> StoreResult<()> {
         self.check(REMOVING)?;
-        let (store, names) = (&self.engine.shared.store, &self.engine.shared.names);
-        if project == NOBODYS {
-            // No pattern has them and nothing else.
-            let done = self.index.lock().up_to(project, position.0);
-            let stream = names.intake();
-            try_join_all(done.into_iter().map(|sequence| store.delete(REMOVING, &stream, sequence))).await?;
-        } else {
-            let stream = store.stream(REMOVING, &names.intake()).await?;
-            // Up to a sequence, and not that one itself. All before it that match have been handed out by this holder or one
-            // before, and kept elsewhere: a message of a project is never passed over.
-            let filter = names.intake_project(self.holding.partition, project);
-            let purged = stream.purge().filter(filter).sequence(position.0 + 1).await;
-            purged.map_err(|error| nats_error(REMOVING, error))?;
-        }
-        self.index.lock().leave_up_to(project, position.0);
+        let mut index = self.index.lock();
+        let done = index.leave_up_to(project, position.0);
+        self.removals.add(project, done, index.is_behind(project), self.engine.shared.clock.monotonic());
         Ok(())
     }
 }

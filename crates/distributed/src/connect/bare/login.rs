@@ -20,7 +20,6 @@ struct Connect<'a> {
     pedantic: bool,
     protocol: u8,
     echo: bool,
-    /// The point of this connection. The server says "no responders" in a header, so that goes with it.
     headers: bool,
     no_responders: bool,
     tls_required: bool,
@@ -72,7 +71,7 @@ pub(super) fn message(
         pedantic: false,
         protocol: 1,
         echo: false,
-        headers: false,
+        headers: true,
         no_responders: false,
         tls_required,
         user,
