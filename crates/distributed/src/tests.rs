@@ -18,5 +18,5 @@ pub(crate) use faults::Faults;
 
 mod conformance {
     use super::harness::Servers;
-    fanfare_testkit::conformance_suite!(Servers);
+    fanfare_testkit::conformance_suite!(Servers, with an intake);
 }

@@ -13,6 +13,7 @@ pub mod fixtures;
 pub mod gate_expiry;
 pub mod gate_owner;
 pub mod gates;
+pub mod intake;
 pub mod journal;
 pub mod leases;
 pub mod quarantine;
@@ -96,7 +97,8 @@ pub trait Harness: Send + Sync + Sized + 'static {
     async fn spoil_last_entry(&self);
 }
 
-/// Makes one test of each promise for the harness, which is a type in scope.
+/// Makes one test of each promise for the harness, which is a type in scope; `with an intake` those of the intake too, for a harness
+/// that is an [`IntakeHarness`](crate::conformance::intake::IntakeHarness).
 ///
 /// The crate that uses it needs `tokio` with its macros.
 #[macro_export]
@@ -231,6 +233,20 @@ macro_rules! conformance_suite {
             }
         }
     };
+    ($harness:ty, with an intake) => {
+        $crate::conformance_suite!($harness);
+        $crate::conformance_suite! { @tests $harness;
+            intake {
+                messages_are_read_as_they_were_published_and_in_order
+                a_long_line_is_read_whole_and_in_order
+                whoever_waits_is_told_of_what_comes
+                what_is_done_with_is_removed_and_nothing_else
+                what_is_rejected_is_kept_once_with_the_reason
+                a_holder_that_has_lost_its_partition_does_nothing_and_the_next_begins_where_it_ended
+                what_a_holder_had_read_when_it_died_comes_again_as_it_was
+            }
+        }
+    };
     (@tests $harness:ty; $($module:ident { $($test:ident)* })*) => {
         $(
             mod $module {
@@ -262,6 +278,7 @@ mod tests {
             include_str!("conformance/gate_expiry.rs"),
             include_str!("conformance/gate_owner.rs"),
             include_str!("conformance/gates.rs"),
+            include_str!("conformance/intake.rs"),
             include_str!("conformance/journal.rs"),
             include_str!("conformance/leases.rs"),
             include_str!("conformance/quarantine.rs"),

@@ -7,14 +7,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fanfare_core::clock::Clock;
 use fanfare_core::ids::{DeliveryId, EventId, ProjectId, WebhookId};
+use fanfare_core::ports::{Intake, Rejections};
 use fanfare_runtime::{Span, SystemClock};
 use fanfare_telemetry::Metrics;
+use fanfare_testkit::conformance::intake::IntakeHarness;
 use fanfare_testkit::conformance::{Engine, Harness};
 use fanfare_testkit::{NatsServer, RedisCluster, RedisSentinels, RedisServer};
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::message::Draft;
-use crate::names::Names;
+use crate::names::{INTAKE_PARTITIONS, Names};
 use crate::{Distributed, DistributedConfig};
 
 /// What Redis is.
@@ -67,18 +70,20 @@ pub(super) struct ServersWith<R> {
     clock: Arc<dyn Clock>,
     /// The engine that was opened last, for what the ports do not offer.
     engine: Mutex<Option<Distributed>>,
+    /// What producers publish over.
+    producer: OnceCell<async_nats::Client>,
 }
 
 impl<R: Redis> ServersWith<R> {
     pub(super) async fn begin() -> Self {
         let (nats, redis) = tokio::join!(NatsServer::start(), R::begin());
-        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
+        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default(), producer: OnceCell::new() }
     }
 
     /// With a store of NATS that holds no more than that.
     pub(super) async fn small(store_bytes: u64) -> Self {
         let (nats, redis) = tokio::join!(NatsServer::start_small(store_bytes), R::begin());
-        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default() }
+        Self { nats, redis, clock: Arc::new(SystemClock::new()), engine: Mutex::default(), producer: OnceCell::new() }
     }
 
     pub(super) fn config(&self) -> DistributedConfig {
@@ -105,6 +110,10 @@ impl<R: Redis> ServersWith<R> {
 }
 
 impl<R> ServersWith<R> {
+    async fn produce(&self) -> async_nats::Client {
+        async_nats::connect(self.nats.url()).await.unwrap()
+    }
+
     /// Puts another message in the place of the last one of a subject: with that header, and that body if there is one.
     async fn replace(&self, stream: &str, subject: &str, header: (&'static str, &str), body: fn(Bytes) -> Bytes) {
         let context = async_nats::jetstream::new(async_nats::connect(self.nats.url()).await.unwrap());
@@ -207,5 +216,25 @@ impl<R: Redis> Harness for ServersWith<R> {
 
     async fn cut_next_settle(&self, _: &Engine, cut: &'static str) {
         self.engine.lock().as_ref().expect("it was opened").shared.faults.plan(cut);
+    }
+}
+
+#[async_trait]
+impl<R: Redis> IntakeHarness for ServersWith<R> {
+    fn intake(&self) -> (Arc<dyn Intake>, Arc<dyn Rejections>) {
+        let engine = Arc::new(self.engine.lock().clone().expect("it was opened"));
+        (Arc::clone(&engine) as _, engine)
+    }
+
+    fn intake_partitions(&self) -> usize {
+        INTAKE_PARTITIONS.into()
+    }
+
+    async fn publish(&self, project: &str, event_type: &str, headers: &[(&str, &str)], body: &str) {
+        let context = async_nats::jetstream::new(self.producer.get_or_init(|| self.produce()).await.clone());
+        let subject = format!("fanfare.events.{project}.{event_type}");
+        let mut all = async_nats::HeaderMap::new();
+        headers.iter().for_each(|(name, value)| all.append(*name, *value));
+        context.publish_with_headers(subject, all, body.to_owned().into()).await.unwrap().await.unwrap();
     }
 }
