@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PARTITIONS: u32 = 8;
 
 /// What one phase gave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Phase {
     /// From acceptance to receipt.
     pub(crate) over_http: Spread,
@@ -38,12 +38,12 @@ pub(crate) struct Phase {
     pub(crate) flood: u64,
     pub(crate) rejected: u64,
     pub(crate) waiting: u64,
-    /// How many cores all processes of Fanfare, NATS and Redis used.
-    pub(crate) cores: f64,
+    /// How many cores each process of Fanfare, NATS and Redis used.
+    pub(crate) cores: Vec<(&'static str, f64)>,
 }
 
 /// All phases, each on fresh processes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hostile {
     pub(crate) before: Phase,
     pub(crate) invalid: Phase,
@@ -87,7 +87,7 @@ async fn phase(options: &Options, receiver: &Receivers, flood: Option<Flood>) ->
             }
         }
     });
-    let (processor, start) = (fanfare.processor_time()?, now());
+    let (processor, start) = (fanfare.processor_times()?, now());
     let duration = WARM_UP + options.duration_or(SECONDS);
     let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
     let (over_http, straight) = tokio::try_join!(
@@ -95,7 +95,9 @@ async fn phase(options: &Options, receiver: &Receivers, flood: Option<Flood>) ->
         direct::open_loop(nats, HEALTHY, options.bytes, STRAIGHT, duration),
     )?;
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
-    let cores = fanfare.processor_time()?.saturating_sub(processor).as_secs_f64() / seconds;
+    let used = processor.into_iter().zip(fanfare.processor_times()?);
+    let cores = used.map(|((name, before), (_, after))| (name, after.saturating_sub(before).as_secs_f64() / seconds));
+    let cores = cores.collect();
     let over_http = over_http.published;
     let all = over_http.len() + straight.len();
     let arriving = tokio::time::timeout(PATIENCE, receiver.wait_for(all)).await;

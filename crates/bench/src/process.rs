@@ -224,6 +224,12 @@ impl Fanfare {
         self.members.iter().map(|member| usage::processor_time(member.child.id())).sum()
     }
 
+    /// Processor time that each process has used so far, with its name.
+    pub(crate) fn processor_times(&self) -> Result<Vec<(&'static str, Duration)>, Failure> {
+        let of = |member: &Member| Ok((member.name, usage::processor_time(member.child.id())?));
+        self.members.iter().map(of).collect()
+    }
+
     /// Resident memory of all processes together, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, Failure> {
         self.members.iter().map(|member| usage::memory(member.child.id())).sum()

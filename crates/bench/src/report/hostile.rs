@@ -28,13 +28,22 @@ pub(crate) fn print_hostile(options: &Options, results: &Hostile) {
             phase.flood,
             phase.rejected,
             phase.waiting,
-            phase.cores
+            phase.cores.iter().map(|(_, cores)| cores).sum::<f64>()
         );
     };
     row("alone, before", &results.before);
     row("beside what is no event", &results.invalid);
     row(&format!("beside events, {HOSTILE_QUOTA}/s of them allowed"), &results.over_quota);
     row("alone, after", &results.after);
+
+    println!("\ncores of each process");
+    let cores = |name: &str, phase: &Phase| {
+        let of: Vec<String> = phase.cores.iter().map(|(process, cores)| format!("{process} {cores:.2}")).collect();
+        println!("{name:<34} {}", of.join(", "));
+    };
+    cores("alone, before", &results.before);
+    cores("beside what is no event", &results.invalid);
+    cores("beside events", &results.over_quota);
 
     println!("\nverdicts");
     for (way, of) in
