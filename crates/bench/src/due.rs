@@ -19,6 +19,7 @@ use crate::options::Options;
 use crate::process::{Fanfare, Setup, now};
 use crate::rig::{Answer, Got, Rig, number};
 use crate::sender::{Kind, Stream};
+use crate::usage;
 
 /// To so many webhooks each event goes: enough that no lane is the bottleneck, and that none fails as often as would open its breaker.
 const WEBHOOKS: usize = 40;
@@ -50,12 +51,14 @@ pub(crate) struct Due {
     pub(crate) late: [u64; 3],
     /// How it went, one for every [`STEP`].
     pub(crate) steps: Vec<Step>,
+    /// The processes whose cores the steps tell of.
+    pub(crate) processes: Vec<&'static str>,
     pub(crate) nats_memory: Option<u64>,
     pub(crate) peak_memory: u64,
 }
 
 /// How far it was at one time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// Seconds since the window began.
     pub(crate) at: u64,
@@ -65,6 +68,8 @@ pub(crate) struct Step {
     pub(crate) come: usize,
     /// How many JetStream had made ready and nobody had leased yet, and how many were leased; on the distributed engine.
     pub(crate) at_server: Option<(usize, usize)>,
+    /// How many cores each process has used since the step before.
+    pub(crate) cores: Vec<f64>,
 }
 
 struct Seen {
@@ -105,7 +110,8 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
     let stream = Stream { api: fanfare.api, bytes: options.bytes, kind: Kind::One("bench.sent") };
     stream.all_of(options.connections, events).await?;
     let mut left = seen.left.subscribe();
-    let stepping = tokio::spawn(steps(Arc::clone(&seen), fanfare.nats));
+    let processes = fanfare.processes();
+    let stepping = tokio::spawn(steps(Arc::clone(&seen), fanfare.nats, processes.clone()));
     let within = Duration::from_micros(begins.saturating_sub(now())) + Duration::from_secs(window) + PATIENCE;
     let waiting = tokio::time::timeout(within, left.wait_for(|left| *left == 0)).await;
     if waiting.is_err() {
@@ -122,6 +128,7 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
         after_window,
         duplicates: seen.duplicates.load(Ordering::Relaxed),
         steps,
+        processes: processes.iter().map(|(name, _)| *name).collect(),
         late: [50, 99, 100].map(|percent| percentile(&late, percent)),
         nats_memory: fanfare.peak_memory_of("nats-server")?,
         peak_memory: fanfare.peak_memory()?,
@@ -129,12 +136,14 @@ pub(crate) async fn run(options: &Options) -> Result<Due, Failure> {
 }
 
 /// Notes how far it is from the window's beginning on, until it is stopped.
-async fn steps(seen: Arc<Seen>, nats: Option<SocketAddr>) -> Result<(), Failure> {
+async fn steps(seen: Arc<Seen>, nats: Option<SocketAddr>, processes: Vec<(&'static str, u32)>) -> Result<(), Failure> {
     let client = match nats {
         Some(nats) => Some(async_nats::connect(format!("nats://{nats}")).await?),
         None => None,
     };
     tokio::time::sleep(Duration::from_micros(seen.begins.saturating_sub(now()))).await;
+    let used = || processes.iter().map(|(_, process)| usage::processor_time(*process)).collect::<Result<Vec<_>, _>>();
+    let (mut used_before, mut looked) = (used()?, now());
     let mut ticks = tokio::time::interval(STEP);
     loop {
         ticks.tick().await;
@@ -148,12 +157,17 @@ async fn steps(seen: Arc<Seen>, nats: Option<SocketAddr>) -> Result<(), Failure>
             None => None,
         };
         let now = now();
+        let (used_now, seconds) = (used()?, Duration::from_micros(now - looked).as_secs_f64().max(0.001));
+        let both = used_now.iter().zip(&used_before);
+        let cores = both.map(|(now, before)| now.saturating_sub(*before).as_secs_f64() / seconds).collect();
+        (used_before, looked) = (used_now, now);
         let is_due = |due: &&AtomicU64| (1..=now).contains(&due.load(Ordering::Relaxed));
         let step = Step {
             at: (now - seen.begins) / SECOND,
             due: seen.due.iter().filter(is_due).count(),
             come: seen.due.len() - *seen.left.borrow(),
             at_server,
+            cores,
         };
         seen.steps.lock().push(step);
     }

@@ -9,14 +9,17 @@ use crate::options::Options;
 use crate::process::{Fanfare, now};
 use crate::receiver::Receivers;
 use crate::sender::{Kind, Stream, to_the_end};
+use crate::usage;
 
 /// What a closed loop gave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Throughput {
     pub(crate) webhooks: u64,
     pub(crate) deliveries: u64,
     pub(crate) per_second: f64,
     pub(crate) processor_per_delivery: Duration,
+    /// How many cores each process used, the bench's own included.
+    pub(crate) cores: Vec<(&'static str, f64)>,
     pub(crate) peak_memory: u64,
     pub(crate) data_bytes: u64,
 }
@@ -63,18 +66,24 @@ async fn throughput(options: &Options, receiver: &Receivers, webhooks: u64) -> R
     receiver.reset();
     let fanfare = prepared(options, receiver, webhooks).await?;
     let processor_before = fanfare.processor_time()?;
-    let start = now();
+    let (processes, start) = (fanfare.processes(), now());
+    let used = || processes.iter().map(|(_, process)| usage::processor_time(*process)).collect::<Result<Vec<_>, _>>();
+    let used_before = used()?;
     let sent = stream(options, &fanfare).closed_loop(options.connections, options.duration_or(SECONDS)).await?;
     let deliveries = sent.len() as u64 * webhooks;
     drained(receiver, sent.len() * usize::try_from(webhooks)?).await?;
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
     let processor = fanfare.processor_time()?.saturating_sub(processor_before);
+    let used =
+        used()?.into_iter().zip(used_before).map(|(now, before)| now.saturating_sub(before).as_secs_f64() / seconds);
+    let cores = processes.iter().map(|(name, _)| *name).zip(used).collect();
     Ok(Throughput {
         webhooks,
         deliveries,
         #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
         per_second: deliveries as f64 / seconds,
         processor_per_delivery: processor / u32::try_from(deliveries.max(1))?,
+        cores,
         peak_memory: fanfare.peak_memory()?,
         data_bytes: fanfare.data_bytes(),
     })

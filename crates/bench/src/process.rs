@@ -230,6 +230,12 @@ impl Fanfare {
         self.members.iter().map(of).collect()
     }
 
+    /// Its processes by name, and the bench's own, in which sender and receiver are.
+    pub(crate) fn processes(&self) -> Vec<(&'static str, u32)> {
+        let members = self.members.iter().map(|member| (member.name, member.child.id()));
+        members.chain([("bench", std::process::id())]).collect()
+    }
+
     /// Resident memory of all processes together, in bytes.
     pub(crate) fn memory(&self) -> Result<u64, Failure> {
         self.members.iter().map(|member| usage::memory(member.child.id())).sum()

@@ -98,6 +98,14 @@ pub(crate) fn print_due(options: &Options, due: &Due) {
             [waits, leased, not_fired].map(|count| count.map_or_else(|| "-".to_owned(), |count| count.to_string()));
         println!("{:<8} {:>10} {:>10} {not_fired:>14} {waits:>14} {leased:>10}", step.at, step.due, step.come);
     }
+    println!("\ncores in use since the line before");
+    let names: Vec<_> = due.processes.iter().map(|name| format!("{name:>13}")).collect();
+    println!("{:<8}{}", "second", names.concat());
+    // The first line is of a moment.
+    for step in due.steps.iter().skip(1) {
+        let cores: Vec<_> = step.cores.iter().map(|cores| format!("{cores:>13.2}")).collect();
+        println!("{:<8}{}", step.at, cores.concat());
+    }
     println!("\nverdicts");
     verdict("p99 late", due.late[1] < 2_000_000, "under 2 s");
 }
@@ -118,6 +126,8 @@ fn row(scenario: &Throughput) {
         mib(scenario.data_bytes),
         scenario.deliveries,
     );
+    let cores: Vec<_> = scenario.cores.iter().map(|(name, cores)| format!("{name} {cores:.2}")).collect();
+    println!("{:<28} {}", "  cores in use", cores.join(", "));
 }
 
 fn verdict(what: &str, reached: bool, wanted: &str) {

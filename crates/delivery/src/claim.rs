@@ -37,6 +37,7 @@ pub(crate) async fn claim(context: &Context, work: Work, when_busy: WhenBusy) ->
     let fence = work.lease.fence.filter(|_| when_busy == WhenBusy::TakeOver);
     let ttl = context.config.claim_ttl();
     let mut was_busy = false;
+    let _storing = context.storing(&work);
     loop {
         let asked = context.clock.monotonic();
         let answer = context.dedup.claim(header.id, header.hop, ttl, fence).await;

@@ -21,6 +21,7 @@ use crate::health::HealthNotes;
 use crate::held::{Held, Hold};
 use crate::lanes::{Admission, Bounds, Lanes};
 use crate::pass::{self, Way};
+use crate::storing::{Stored, Storing};
 
 pub(crate) use crate::lanes::Origin;
 
@@ -62,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) shutdown: Shutdown,
     /// Leases that may be taken from the queue.
     pub(crate) room: Arc<Semaphore>,
+    /// Of those, how many wait for the stores.
+    pub(crate) storing: Arc<Storing>,
     pub(crate) lanes: Mutex<Lanes<Work>>,
     pub(crate) held: Arc<Held>,
     pub(crate) health: HealthNotes,
@@ -114,6 +117,7 @@ impl Context {
             shutdown: tasks.shutdown(),
             tasks,
             room: Arc::new(Semaphore::new(max_in_flight)),
+            storing: Storing::new(max_in_flight / 2),
             lanes: Mutex::new(Lanes::new(bounds)),
             held: Arc::default(),
             health: HealthNotes::default(),
@@ -139,6 +143,11 @@ impl Context {
         let mut work = self.take(lease, Origin::Gate, room);
         work.hold.taken_from(gate);
         work
+    }
+
+    /// Counts a delivery from the queue while a store is asked about it; those from behind gates have bounds of their own.
+    pub(crate) fn storing(&self, work: &Work) -> Option<Stored> {
+        (work.origin == Origin::Queue).then(|| self.storing.enter())
     }
 
     /// Hands a delivery to its webhook's lane, or aside if it is not to be sent now.
@@ -245,7 +254,8 @@ impl Drop for Slot {
     }
 }
 
-/// A delivery's place among those that its lane holds; it outlives the slot until the settlement is durable.
+/// A delivery's place among those that its lane holds. It outlives the slot, and ends before the settlement: what waits for the
+/// store says nothing of the receiver.
 #[derive(Debug)]
 pub(crate) struct Seat {
     context: Arc<Context>,

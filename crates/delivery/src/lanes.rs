@@ -77,7 +77,7 @@ struct Lane<T> {
     project: ProjectId,
     /// Requests being made.
     running: usize,
-    /// Deliveries held that came from the queue: waiting, being sent, being settled.
+    /// Deliveries held that came from the queue: waiting or being sent.
     held: usize,
     /// Deliveries held that came from behind the gate.
     from_gate: usize,

@@ -18,6 +18,7 @@ mod pass;
 mod renew;
 mod sample;
 mod settle;
+mod storing;
 mod worker;
 
 use std::sync::Arc;

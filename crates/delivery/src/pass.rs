@@ -1,7 +1,7 @@
 //! The life of one leased delivery, in the one order there is:
 //!
 //! 1. claim it; 2. end it if it has expired or its webhook is gone; 3. put it behind its webhook's gate if one is up;
-//! 4. put it behind a gate raised for it if its lane has no room; 5. sign and POST; 6. free the lane for the next; 7. settle.
+//! 4. put it behind a gate raised for it if its lane has no room; 5. sign and POST; 6. leave the lane to the next; 7. settle.
 //!
 //! Whatever happens between two of these, dying included, the delivery stands in the queue as it was, and is leased again
 //! when the lease has run out.
@@ -47,7 +47,8 @@ const PUT_OFF: Duration = Duration::from_secs(1);
 /// How a delivery comes to its pass.
 #[derive(Debug)]
 pub(crate) enum Way {
-    /// Through its lane: it may be sent. The slot is given up before the seat.
+    /// Through its lane: it may be sent. The slot is given up before the seat: a lane that holds nothing is forgotten, and with it
+    /// how many requests it makes.
     Lane {
         /// Its place among the requests made at once.
         slot: Slot,
@@ -100,10 +101,10 @@ pub(crate) async fn run(context: &Arc<Context>, mut work: Work, way: Way) -> Opt
     let webhook = checked(context, &work, &way).await?;
     match way {
         Way::Lane { slot, seat } => {
-            let sent = send(context, &work, &webhook, claimed_until, leave, Some(slot)).await;
+            let sent = send(context, &work, &webhook, claimed_until, leave, Some((slot, seat))).await;
             let id = work.webhook();
             // It is settled: it holds nothing any more while the webhook's health is noted.
-            drop((seat, work));
+            drop(work);
             if let Some(sent) = sent {
                 health::note(context, id, sent.outcome).await;
                 if sent.outcome != OutcomeClass::Success {
@@ -240,13 +241,13 @@ async fn send(
     webhook: &ServedWebhook,
     claimed_until: Monotonic,
     Leave { turn, unsent }: Leave,
-    slot: Option<Slot>,
+    place: Option<(Slot, Seat)>,
 ) -> Option<Sent> {
     let delivery = &work.lease.delivery;
     let header = &delivery.header;
     let (timeout, telling) = (webhook.webhook.timeout.as_duration(), Telling::about(header));
     if let Some(turn) = turn
-        && !turn.come(context, || is_held(context, work, slot.is_none())).await
+        && !turn.come(context, || is_held(context, work, place.is_none())).await
     {
         context.give_up(work).await;
         return None;
@@ -283,10 +284,10 @@ async fn send(
         context.egress.post(outgoing).await
     };
     let outcome = answer.outcome;
-    let opens = learn(context, work, &answer, begun, slot.is_none());
+    let opens = learn(context, work, &answer, begun, place.is_none());
     // A receiver that is gone, or whose breaker is to open, gets no further request before its gate is seen to be up; any
     // other gets the next at once, however long the store takes to record this one.
-    let slot = slot.filter(|_| opens || outcome == OutcomeClass::Gone);
+    let place = place.filter(|_| opens || outcome == OutcomeClass::Gone);
     let ended_at = context.clock.now();
     count(context, outcome, &answer.took);
     let retry_after = answer.headers.get(http::header::RETRY_AFTER);
@@ -318,7 +319,7 @@ async fn send(
     if opens {
         health::open_breaker(context, work.webhook(), telling).await;
     }
-    drop(slot);
+    drop(place);
     Some(Sent { outcome, retry_after, telling })
 }
 

@@ -13,6 +13,7 @@ use crate::context::{Context, Work};
 pub(crate) async fn settle(context: &Context, work: &Work, settlement: Settlement) -> bool {
     const LONGEST_PAUSE: Duration = Duration::from_secs(1);
     let mut pause = Duration::from_millis(50);
+    let _storing = context.storing(work);
     loop {
         let error = match context.queue.settle(&work.lease, settlement.clone()).await {
             Ok(Settling::Applied) => return true,

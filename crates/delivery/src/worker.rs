@@ -25,9 +25,10 @@ async fn lease(context: &Arc<Context>) {
     context.registry.loaded().await;
     let batch = context.config.lease_batch.max(1);
     loop {
+        let storing = context.storing.room().await;
         // The semaphore is never closed. A lease that is dropped while it waits loses nothing.
         let Ok(mut room) = Arc::clone(&context.room).acquire_owned().await else { return };
-        let more = context.room.available_permits().min(batch - 1);
+        let more = context.room.available_permits().min(batch.min(storing) - 1);
         if let Ok(more) = Arc::clone(&context.room).try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
             room.merge(more);
         }

@@ -99,6 +99,10 @@ impl DeliveryQueue for Distributed {
         depth::depth(self).await
     }
 
+    async fn ready(&self) -> StoreResult<u64> {
+        depth::ready(self).await
+    }
+
     async fn own_gates(&self) -> StoreResult<Box<dyn GateShare>> {
         Ok(Box::new(gates::owner::Share::join(self)))
     }

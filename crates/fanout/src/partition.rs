@@ -237,16 +237,16 @@ impl Consumer {
         }
         let mut told = false;
         loop {
-            let ask = || self.fanout.queue.depth();
-            let Some(depth) = persist(&*self.clock, &self.shutdown, "read the queue's depth", ask).await? else {
+            let ask = || self.fanout.queue.ready();
+            let Some(ready) = persist(&*self.clock, &self.shutdown, "read the queue's depth", ask).await? else {
                 return Err(Interrupted::Stopping);
             };
-            if self.room.answered(depth.ready, self.clock.monotonic()) {
+            if self.room.answered(ready, self.clock.monotonic()) {
                 return Ok(());
             }
             if !told {
                 tracing::warn!(
-                    ready = depth.ready,
+                    ready,
                     max_ready = self.fanout.config.max_ready,
                     "fan-out pauses: too many deliveries are ready; are enough workers running?"
                 );

@@ -186,6 +186,14 @@ pub trait DeliveryQueue: Send + Sync {
     /// When the store does not answer.
     async fn depth(&self) -> StoreResult<QueueDepth>;
 
+    /// [`QueueDepth::ready`] alone: what fan-out asks several times a second, while there may be any number of others to count.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn ready(&self) -> StoreResult<u64> {
+        Ok(self.depth().await?.ready)
+    }
+
     /// Takes part in owning gates: this process will be given its share of their partitions.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use fanfare_core::ports::delivery_queue::{
 };
 use fanfare_core::ports::{Dedup, StoreError, StoreErrorKind, StoreResult};
 use fanfare_embedded::Embedded;
+use tokio::sync::Semaphore;
 
 use super::rig::Rig;
 
@@ -31,13 +32,41 @@ pub struct Doctored {
     pub drops: AtomicUsize,
     /// How many leases have been given back.
     pub given_back: AtomicUsize,
+    /// How many settlements have been asked for.
+    pub settlements: AtomicUsize,
+    settled: AtomicUsize,
+    /// The most of them at once.
+    pub most_settling: AtomicUsize,
+    /// How many of them the store may take.
+    pub settling: Semaphore,
 }
 
 impl Doctored {
     pub fn new(rig: &Rig, frozen: bool) -> Arc<Self> {
         let (leased, renewals, drops) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
         let given_back = AtomicUsize::new(0);
-        Arc::new(Self { engine: rig.engine.clone(), frozen, leased, renewals, drops, given_back })
+        let (settlements, settling) = (AtomicUsize::new(0), Semaphore::new(Semaphore::MAX_PERMITS));
+        let engine = rig.engine.clone();
+        let (settled, most_settling) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Self {
+            engine,
+            frozen,
+            leased,
+            renewals,
+            drops,
+            given_back,
+            settlements,
+            settled,
+            most_settling,
+            settling,
+        })
+    }
+
+    /// One that takes no settlement before it is told how many.
+    pub fn slow(rig: &Rig) -> Arc<Self> {
+        let slow = Self::new(rig, false);
+        slow.settling.forget_permits(Semaphore::MAX_PERMITS);
+        slow
     }
 }
 
@@ -66,6 +95,10 @@ impl DeliveryQueue for Doctored {
     }
 
     async fn settle(&self, lease: &Lease, settlement: Settlement) -> StoreResult<Settling> {
+        let asked = self.settlements.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_settling.fetch_max(asked - self.settled.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.settling.acquire().await.unwrap().forget();
+        self.settled.fetch_add(1, Ordering::SeqCst);
         self.engine.settle(lease, settlement).await
     }
 

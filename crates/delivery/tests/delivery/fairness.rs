@@ -1,16 +1,20 @@
 //! One receiver never slows another.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fanfare_core::delivery::{End, Next, Place};
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::config_store::Record;
+use fanfare_core::ports::delivery_queue::DeliveryQueue;
 use fanfare_delivery::DeliveryConfig;
 use fanfare_testkit::{Receiver, Reply};
 
+use super::doubles::Doctored;
 use super::gated_receiver::GatedReceiver;
-use super::rig::Rig;
+use super::rig::{Rig, until};
 
 const BEHIND: Next = Next::Move(Place::Gated { reason: GateReason::Congested });
 
@@ -62,6 +66,31 @@ async fn what_a_lane_has_no_room_for_is_worked_off_as_it_frees() {
     rig.gate_down(webhook).await;
     assert_eq!(slow.requests(), 200, "each was sent once");
     assert_eq!(rig.health(webhook).await.and_then(|health| health.gate), None);
+}
+
+/// A store that has become slow holds up leasing. To the lanes its delay is nobody's fault: no gate goes up for it.
+#[tokio::test]
+async fn a_store_that_settles_slowly_raises_no_gates_and_holds_up_leasing() {
+    let rig = Rig::new().await;
+    let queue = Doctored::slow(&rig);
+    let config = DeliveryConfig { max_in_flight: 64, lease_batch: 4, ..DeliveryConfig::default() };
+    rig.start_on(Arc::clone(&queue) as Arc<dyn DeliveryQueue>, Arc::new(rig.engine.clone()), config);
+    let healthy = Receiver::http(|_| Reply::Status(200)).await;
+    let webhook = rig.webhook(&healthy.url("/"), |_| ()).await;
+    // One after the other, so that none ever waits in its lane.
+    for n in 1..=32 {
+        rig.push(webhook, &format!("order-{n}")).await;
+        until("the settlement", async || queue.settlements.load(Ordering::SeqCst) == n).await;
+    }
+    for n in 33..=60 {
+        rig.push(webhook, &format!("order-{n}")).await;
+    }
+    queue.settling.add_permits(1000);
+    let all = rig.settled_until("every end", |all| all.len() >= 60).await;
+    let first = all.iter().filter(|entry| (1..=32).any(|n| entry.delivery.event.as_str() == format!("order-{n}")));
+    assert!(first.clone().count() == 32 && first.clone().all(|entry| entry.next == Next::End { end: End::Delivered }));
+    let most = queue.most_settling.load(Ordering::SeqCst);
+    assert!(most <= 36, "{most} at once");
 }
 
 /// Puts so many behind a webhook's gate, and has it worked off.

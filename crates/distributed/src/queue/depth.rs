@@ -1,5 +1,6 @@
 //! How many deliveries stand where, asked of the server.
 
+use async_nats::jetstream::consumer::Info;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DueReason, Place};
 use fanfare_core::ports::StoreResult;
@@ -15,8 +16,7 @@ const DOING: &str = "count the queue";
 
 pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
     let shared = &engine.shared;
-    let stream = shared.store.stream(DOING, &shared.names.deliveries()).await?;
-    let workers = stream.consumer_info(WORKERS).await.map_err(|error| nats_error(DOING, error))?;
+    let workers = workers(engine).await?;
     let gated = shared.store.stream(DOING, &shared.names.gated()).await?.get_info().await;
     let gated = gated.map_err(|error| nats_error(DOING, error))?.state.messages;
     let ours = shared.queue.leases.lock().gated(shared.clock.monotonic()) as u64;
@@ -38,6 +38,16 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
         in_flight: workers.num_ack_pending as u64 + ours,
         oldest_ready,
     })
+}
+
+/// How many are ready.
+pub(super) async fn ready(engine: &Distributed) -> StoreResult<u64> {
+    Ok(workers(engine).await?.num_pending)
+}
+
+async fn workers(engine: &Distributed) -> StoreResult<Info> {
+    let stream = engine.shared.store.stream(DOING, &engine.shared.names.deliveries()).await?;
+    stream.consumer_info(WORKERS).await.map_err(|error| nats_error(DOING, error))
 }
 
 /// Since when the first one that has not been handed out has been ready.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use fanfare_core::clock::Timestamp;
-use fanfare_core::delivery::{Delivery, Settlement};
+use fanfare_core::delivery::{Delivery, Place, Settlement};
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::journal::{JournalEntry, Quarantined};
 use fanfare_core::ports::StoreResult;
@@ -27,7 +27,8 @@ use crate::model::{Data, Now, Out, Topic};
 
 #[async_trait]
 impl DeliveryQueue for Client {
-    /// 1. What is known is left out. 2. The rest is published. 3. It is noted as live. 4. The journal tells of it.
+    /// 1. What is known, or stands ready, is left out. 2. The rest is published. 3. What does not stand ready is noted as live.
+    /// 4. The journal tells of it.
     async fn push(&self, mut pushes: Vec<Push>, entries: Vec<JournalEntry>) -> StoreResult<usize> {
         let mut seen = BTreeSet::new();
         pushes.retain(|push| seen.insert(push.delivery.header.id));
@@ -40,6 +41,12 @@ impl DeliveryQueue for Client {
             let known = repeated.iter().zip(standings).filter(|(_, standing)| *standing != Standing::Unknown);
             let known: BTreeSet<DeliveryId> = known.map(|(id, _)| *id).collect();
             pushes.retain(|push| !known.contains(&push.delivery.header.id));
+            let ready = self
+                .ask(Call::streams("look for what stands ready"), |data, now| {
+                    repeated.iter().copied().filter(|id| data.copies.stands_ready(*id, now)).collect::<BTreeSet<_>>()
+                })
+                .await?;
+            pushes.retain(|push| !ready.contains(&push.delivery.header.id));
         }
         let mut new = 0;
         for push in &pushes {
@@ -52,6 +59,7 @@ impl DeliveryQueue for Client {
             };
             new += usize::from(self.call(call, publish).await?);
         }
+        pushes.retain(|push| push.place != Place::Ready);
         if !pushes.is_empty() {
             let note = |data: &mut crate::model::Data, now: crate::model::Now| {
                 for push in &pushes {

@@ -137,6 +137,13 @@ impl Copies {
         true
     }
 
+    /// Whether a copy of the delivery stands ready, leased or not.
+    pub(crate) fn stands_ready(&self, delivery: DeliveryId, now: Now) -> bool {
+        self.streams.iter().any(|((stream, _), copy)| {
+            *stream == Stream::Deliveries && copy.ready_at() <= now.wall && copy.delivery.header.id == delivery
+        })
+    }
+
     pub(crate) fn remove(&mut self, stream: Stream, sequence: u64) {
         if let Some(copy) = self.streams.remove(&(stream, sequence))
             && stream == Stream::Gated
