@@ -104,6 +104,11 @@ impl ConcurrencyLimit {
         limit.max(1)
     }
 
+    /// How long answers have taken lately; `None` before there were enough to say.
+    pub fn latency(&self) -> Option<Duration> {
+        (self.latency.seen >= Latency::ENOUGH).then(|| Duration::from_secs_f64(self.latency.recent.max(0.0)))
+    }
+
     /// Whether there is nothing to remember: it is where a new one would get to by itself.
     pub fn is_at_rest(&self) -> bool {
         self.fall.is_none() && self.limit >= as_float(Self::FIRST).min(self.most)

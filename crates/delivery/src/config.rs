@@ -22,7 +22,7 @@ pub enum DedupOnUnavailable {
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryConfig {
     /// How many leases a worker holds at once: being sent, waiting in lanes, or being settled. Default 1024; with it goes
-    /// memory, up to 256 KiB of body for each. While half of them wait for the stores, to be claimed or settled, no more are leased.
+    /// memory, up to 256 KiB of body for each. While a quarter of them wait for the stores, to be claimed or settled, no more are leased.
     pub max_in_flight: usize,
     /// How many deliveries are leased at once. Default 64; more would make the store's transactions long.
     pub lease_batch: usize,

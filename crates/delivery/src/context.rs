@@ -11,7 +11,7 @@ use fanfare_egress::Post;
 use fanfare_runtime::{Chance, Registry, Shutdown, Tasks};
 use fanfare_telemetry::Metrics;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::breakers::Breakers;
 use crate::claim::answering::Answering;
@@ -66,6 +66,8 @@ pub(crate) struct Context {
     /// Of those, how many wait for the stores.
     pub(crate) storing: Arc<Storing>,
     pub(crate) lanes: Mutex<Lanes<Work>>,
+    /// Something has left a crowded lane.
+    pub(crate) lane_has_room: Notify,
     pub(crate) held: Arc<Held>,
     pub(crate) health: HealthNotes,
     pub(crate) breakers: Breakers,
@@ -117,8 +119,9 @@ impl Context {
             shutdown: tasks.shutdown(),
             tasks,
             room: Arc::new(Semaphore::new(max_in_flight)),
-            storing: Storing::new(max_in_flight / 2),
+            storing: Storing::new(max_in_flight / 4),
             lanes: Mutex::new(Lanes::new(bounds)),
+            lane_has_room: Notify::new(),
             held: Arc::default(),
             health: HealthNotes::default(),
             breakers: Breakers::default(),
@@ -145,9 +148,10 @@ impl Context {
         work
     }
 
-    /// Counts a delivery from the queue while a store is asked about it; those from behind gates have bounds of their own.
+    /// Counts a delivery from the queue while a store is asked about it; those from behind gates have bounds of their own. While
+    /// claims are not answered each waits for a timeout, and nothing is to be held up by that.
     pub(crate) fn storing(&self, work: &Work) -> Option<Stored> {
-        (work.origin == Origin::Queue).then(|| self.storing.enter())
+        (work.origin == Origin::Queue && self.claims_answering.is_well()).then(|| self.storing.enter())
     }
 
     /// Hands a delivery to its webhook's lane, or aside if it is not to be sent now.
@@ -157,7 +161,10 @@ impl Context {
         let admission = match work.origin {
             // It goes behind the gate, for which it needs no lane.
             Origin::Queue if self.registry.gate(webhook).is_some() => Admission::Surplus(work),
-            Origin::Queue => self.lanes.lock().admit(webhook, &project, work),
+            Origin::Queue => {
+                let ready_for = self.clock.now().since(work.lease.ready_at);
+                self.lanes.lock().admit(webhook, &project, (ready_for, self.clock.monotonic()), work)
+            }
             Origin::Gate => self.lanes.lock().admit_from_gate(webhook, &project, work),
         };
         match admission {
@@ -265,6 +272,8 @@ pub(crate) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.context.lanes.lock().left(self.webhook, self.origin);
+        if self.context.lanes.lock().left(self.webhook, self.origin) {
+            self.context.lane_has_room.notify_one();
+        }
     }
 }

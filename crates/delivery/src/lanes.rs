@@ -8,21 +8,35 @@
 //! eighth is kept for those that hold next to nothing. What a lane has no room for goes behind the webhook's gate, from
 //! where it comes back as the lane frees.
 //!
+//! Room is kept for others. A webhook that has been alone in the worker for a while takes nobody's, and a gate for what its
+//! receiver takes as fast as the worker sends would only cost: what goes behind one needs several messages more. So its lane takes
+//! what was leased for it, and nothing more is leased until it has room again: it has too much by one batch at most. A newcomer
+//! finds what is ready in front of it, so this is bounded: once deliveries have been ready for longer than [`BEHIND`] before they
+//! are leased, or its receiver answers slowly or not at all, a gate goes up as for any other.
+//!
 //! A receiver that says when it wants to be asked again gets nothing from its lane until then: what waits in it would each use up
 //! an attempt to be told the same.
 //!
 //! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
 //! webhooks whose gates are worked off would take the room of all others.
 
+mod company;
 mod limits;
+mod speed;
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use fanfare_core::clock::Monotonic;
 use fanfare_core::concurrency::Answered;
 use fanfare_core::ids::{ProjectId, WebhookId};
 
+use company::Company;
 use limits::Limits;
+use speed::Speed;
+
+/// How long deliveries may have been ready when they are leased, for a lane to be given more than it has room for.
+pub(crate) const BEHIND: Duration = Duration::from_secs(2);
 
 /// The bounds of the lanes.
 #[derive(Clone, Copy, Debug)]
@@ -82,11 +96,12 @@ struct Lane<T> {
     /// Deliveries held that came from behind the gate.
     from_gate: usize,
     waiting: VecDeque<(Origin, T)>,
+    speed: Speed,
 }
 
 impl<T> Lane<T> {
     fn new(project: ProjectId) -> Self {
-        Self { project, running: 0, held: 0, from_gate: 0, waiting: VecDeque::new() }
+        Self { project, running: 0, held: 0, from_gate: 0, waiting: VecDeque::new(), speed: Speed::default() }
     }
 }
 
@@ -102,6 +117,9 @@ pub(crate) struct Lanes<T> {
     by_project: HashMap<ProjectId, usize>,
     /// Until when those webhooks get nothing that have asked for that.
     held_back: HashMap<WebhookId, Monotonic>,
+    company: Company,
+    /// The one that has been given more than it had room for, and has no room yet.
+    crowded: Option<WebhookId>,
     closed: bool,
 }
 
@@ -116,21 +134,68 @@ impl<T> Lanes<T> {
             held: 0,
             by_project: HashMap::new(),
             held_back: HashMap::new(),
+            company: Company::default(),
+            crowded: None,
             closed: false,
         }
     }
 
-    /// Admits a delivery from the queue, if its lane has room.
-    pub(crate) fn admit(&mut self, webhook: WebhookId, project: &ProjectId, item: T) -> Admission<T> {
+    /// Admits a delivery from the queue, if its lane has room, or is alone and fast and the delivery has been ready for no longer
+    /// than [`BEHIND`].
+    pub(crate) fn admit(
+        &mut self,
+        webhook: WebhookId,
+        project: &ProjectId,
+        (ready_for, now): (Duration, Monotonic),
+        item: T,
+    ) -> Admission<T> {
         if self.closed {
             return Admission::Closed(item);
         }
+        let is_alone = self.company.is_alone(webhook, now);
+        if !self.has_room(webhook, project) {
+            if !is_alone || ready_for > BEHIND || !self.is_fast(webhook, now) {
+                return Admission::Surplus(item);
+            }
+            self.crowded = Some(webhook);
+        }
+        let was_idle = self.running(webhook) == 0;
+        let admission = self.enter(webhook, project, Origin::Queue, item);
+        if was_idle && let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.speed.begins(now);
+        }
+        admission
+    }
+
+    fn has_room(&self, webhook: WebhookId, project: &ProjectId) -> bool {
         let of_lane = self.lanes.get(&webhook).map_or(0, |lane| lane.held);
         let of_project = self.by_project.get(project).copied().unwrap_or(0);
-        if !self.bounds.has_room(of_lane, of_project, self.held) {
-            return Admission::Surplus(item);
+        self.bounds.has_room(of_lane, of_project, self.held)
+    }
+
+    /// Whether a receiver takes hundreds a second, by the answers that have come lately or by how fast they were.
+    fn is_fast(&self, webhook: WebhookId, now: Monotonic) -> bool {
+        const MANY: usize = 250;
+        /// For each request that is made at once: so it takes five hundred a second.
+        const FAST: Duration = Duration::from_millis(2);
+        const SILENT: Duration = Duration::from_millis(250);
+        let Some(lane) = self.lanes.get(&webhook) else { return false };
+        if self.held_back.contains_key(&webhook) || lane.speed.silent(now) > SILENT {
+            return false;
         }
-        self.enter(webhook, project, Origin::Queue, item)
+        let at_once = u32::try_from(self.limits.get(webhook)).unwrap_or(u32::MAX);
+        lane.speed.lately(now) >= MANY
+            || self.limits.latency(webhook).is_some_and(|latency| latency <= FAST.saturating_mul(at_once))
+    }
+
+    /// Whether a lane has more than it has room for and is about to work it off: nothing is to be leased meanwhile. One that has
+    /// become slow is waited for no longer.
+    pub(crate) fn is_crowded(&mut self, now: Monotonic) -> bool {
+        self.crowded = self.crowded.filter(|webhook| {
+            let project = self.lanes.get(webhook).map(|lane| &lane.project);
+            project.is_some_and(|project| !self.has_room(*webhook, project)) && self.is_fast(*webhook, now)
+        });
+        self.crowded.is_some()
     }
 
     /// Admits a delivery from behind a gate, of which the gate's owner bounds the number.
@@ -169,6 +234,9 @@ impl<T> Lanes<T> {
     /// Takes in what came of a request, before [`sent`](Self::sent) is told that it is over.
     pub(crate) fn answered(&mut self, webhook: WebhookId, answered: &Answered) {
         self.limits.answered(webhook, answered);
+        if let Some(lane) = self.lanes.get_mut(&webhook) {
+            lane.speed.answered(answered.ended);
+        }
     }
 
     /// From now on the webhook gets one request at a time at first, as after an outage.
@@ -219,9 +287,10 @@ impl<T> Lanes<T> {
         self.startable(webhook)
     }
 
-    /// A delivery that was started is not held any more.
-    pub(crate) fn left(&mut self, webhook: WebhookId, origin: Origin) {
+    /// A delivery that was started is not held any more. True if its lane was crowded, and may not be so any more.
+    pub(crate) fn left(&mut self, webhook: WebhookId, origin: Origin) -> bool {
         self.release(webhook, origin);
+        self.crowded == Some(webhook)
     }
 
     /// Takes the waiting ones of which this is true out of a lane.

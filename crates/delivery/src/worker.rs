@@ -25,6 +25,7 @@ async fn lease(context: &Arc<Context>) {
     context.registry.loaded().await;
     let batch = context.config.lease_batch.max(1);
     loop {
+        lanes_have_room(context).await;
         let storing = context.storing.room().await;
         // The semaphore is never closed. A lease that is dropped while it waits loses nothing.
         let Ok(mut room) = Arc::clone(&context.room).acquire_owned().await else { return };
@@ -44,6 +45,19 @@ async fn lease(context: &Arc<Context>) {
             // An engine that hands out more than it was asked for would break the bound; what is beyond it is left to expire.
             let Some(room) = room.split(1) else { break };
             context.admit(context.take(lease, Origin::Queue, room));
+        }
+    }
+}
+
+/// Waits while a lane has more than it has room for.
+async fn lanes_have_room(context: &Context) {
+    /// How often it is looked whether it is fast still.
+    const LOOK_AGAIN: Duration = Duration::from_millis(50);
+    while context.lanes.lock().is_crowded(context.clock.monotonic()) {
+        tokio::select! {
+            biased;
+            () = context.lane_has_room.notified() => {}
+            () = context.clock.sleep(LOOK_AGAIN) => {}
         }
     }
 }

@@ -23,6 +23,11 @@ pub(crate) enum News {
 pub(crate) struct Answering(Mutex<Option<Monotonic>>);
 
 impl Answering {
+    /// Whether they are answered, as far as is known.
+    pub(crate) fn is_well(&self) -> bool {
+        self.0.lock().is_none()
+    }
+
     /// A claim was answered, or was not.
     pub(crate) fn note(&self, answered: bool, now: Monotonic) -> Option<News> {
         let mut failed_at = self.0.lock();
@@ -49,7 +54,9 @@ mod tests {
         let (answering, start) = (Answering::default(), Monotonic::default());
         let at = |seconds| start.after(Duration::from_secs(seconds));
         assert_eq!(answering.note(true, at(0)), None);
+        assert!(answering.is_well());
         assert_eq!(answering.note(false, at(1)), Some(News::Away));
+        assert!(!answering.is_well());
         for second in 2..20 {
             assert_eq!(answering.note(second % 3 == 0, at(second)), None);
         }

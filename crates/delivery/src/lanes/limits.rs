@@ -38,6 +38,11 @@ impl Limits {
         self.known.get(&webhook).map_or(ConcurrencyLimit::FIRST.min(self.most), |known| known.limit.get())
     }
 
+    /// How long the receiver's answers have taken lately, if that is known.
+    pub(super) fn latency(&self, webhook: WebhookId) -> Option<Duration> {
+        self.known.get(&webhook)?.limit.latency()
+    }
+
     pub(super) fn answered(&mut self, webhook: WebhookId, answered: &Answered) {
         if self.known.len() >= self.sweep_at {
             self.sweep(answered.ended);

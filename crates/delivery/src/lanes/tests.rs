@@ -24,6 +24,9 @@ fn bounds(limit: usize, held: usize) -> Bounds {
     Bounds { limit, held }
 }
 
+/// Just become ready, at the beginning of time.
+const YOUNG: (Duration, Monotonic) = (Duration::ZERO, Monotonic(Duration::ZERO));
+
 #[derive(Clone, Debug)]
 enum Step {
     Admit(u8),
@@ -99,7 +102,7 @@ proptest! {
                     } else {
                         of_lane + kept < free && of_lane * 2 + kept < most
                     };
-                    let admission = lanes.admit(webhook(number), &project(number), item);
+                    let admission = lanes.admit(webhook(number), &project(number), YOUNG, item);
                     if has_room {
                         model.entered(number, Origin::Queue, item, limit, &admission);
                     } else {
@@ -144,7 +147,7 @@ proptest! {
         waiting.sort_unstable();
         expected.sort_unstable();
         prop_assert_eq!(waiting, expected);
-        prop_assert_eq!(lanes.admit(webhook(0), &project(0), 7), Admission::Closed(7));
+        prop_assert_eq!(lanes.admit(webhook(0), &project(0), YOUNG, 7), Admission::Closed(7));
     }
 
     /// However much is being worked off from behind gates, what is ready for other webhooks gets through.
@@ -156,7 +159,7 @@ proptest! {
                 let _ = lanes.admit_from_gate(webhook(gate), &project(gate), item);
             }
         }
-        prop_assert_eq!(lanes.admit(webhook(200), &project(200), 1), Admission::Start(1));
+        prop_assert_eq!(lanes.admit(webhook(200), &project(200), YOUNG, 1), Admission::Start(1));
     }
 
 /// However many webhooks answer nothing at all, one that has sent nothing yet gets through.
@@ -165,18 +168,19 @@ proptest! {
         let mut lanes = Lanes::new(bounds(32, 1000));
         for _ in 0..offered {
             for hog in 0..hogs {
-                let _ = lanes.admit(webhook(hog), &project(hog), 0u32);
+                let _ = lanes.admit(webhook(hog), &project(hog), YOUNG, 0u32);
             }
         }
-        prop_assert_eq!(lanes.admit(webhook(200), &project(200), 1), Admission::Start(1));
+        prop_assert_eq!(lanes.admit(webhook(200), &project(200), YOUNG, 1), Admission::Start(1));
     }
 }
 
 #[test]
 fn one_busy_webhook_may_use_a_third_of_the_worker() {
     let mut lanes = Lanes::new(bounds(32, 1000));
-    let admitted =
-        (0..1000).filter(|n| !matches!(lanes.admit(webhook(1), &project(1), *n), Admission::Surplus(..))).count();
+    let admitted = (0..1000)
+        .filter(|n| !matches!(lanes.admit(webhook(1), &project(1), YOUNG, *n), Admission::Surplus(..)))
+        .count();
     assert_eq!(admitted, 313);
 }
 
@@ -187,12 +191,14 @@ fn lanes_that_fill_one_after_the_other_leave_room_for_many_that_hold_nothing_yet
     let id = |n: u16| WebhookId::from_uuid(uuid::Uuid::from_u128(n.into()));
     for lane in 0..40 {
         for n in 0..500 {
-            let _ = lanes.admit(id(lane), &busy, n);
+            let _ = lanes.admit(id(lane), &busy, YOUNG, n);
         }
     }
-    let admitted = (100..300).filter(|n| !matches!(lanes.admit(id(*n), &busy, 0), Admission::Surplus(..))).count();
+    let admitted =
+        (100..300).filter(|n| !matches!(lanes.admit(id(*n), &busy, YOUNG, 0), Admission::Surplus(..))).count();
     assert!(admitted >= 100, "{admitted} of the same project");
-    let others = (2..122).filter(|n| !matches!(lanes.admit(webhook(*n), &project(*n), 0), Admission::Surplus(..)));
+    let others =
+        (2..122).filter(|n| !matches!(lanes.admit(webhook(*n), &project(*n), YOUNG, 0), Admission::Surplus(..)));
     assert_eq!(others.count(), 120, "one busy project leaves an eighth to the others");
 }
 
@@ -200,7 +206,7 @@ fn lanes_that_fill_one_after_the_other_leave_room_for_many_that_hold_nothing_yet
 fn a_lane_that_takes_more_starts_more_and_one_that_takes_less_starts_none() {
     let mut lanes = Lanes::new(bounds(32, 1000));
     let id = webhook(1);
-    let started = (0..40).filter(|n| matches!(lanes.admit(id, &project(1), *n), Admission::Start(_))).count();
+    let started = (0..40).filter(|n| matches!(lanes.admit(id, &project(1), YOUNG, *n), Admission::Start(_))).count();
     assert_eq!(started, ConcurrencyLimit::FIRST);
     let answered = |lanes: &mut Lanes<u32>, outcome, second| {
         let at = Monotonic(Duration::from_secs(second));
@@ -219,21 +225,50 @@ fn a_lane_that_takes_more_starts_more_and_one_that_takes_less_starts_none() {
 fn a_lane_that_is_held_back_starts_nothing_and_then_one_at_a_time() {
     let mut lanes = Lanes::new(bounds(8, 64));
     let until = |seconds| Monotonic(Duration::from_secs(seconds));
-    assert_eq!(lanes.admit(webhook(1), &project(1), 0), Admission::Start(0));
-    assert_eq!(lanes.admit(webhook(1), &project(1), 1), Admission::Start(1));
+    assert_eq!(lanes.admit(webhook(1), &project(1), YOUNG, 0), Admission::Start(0));
+    assert_eq!(lanes.admit(webhook(1), &project(1), YOUNG, 1), Admission::Start(1));
     assert!(lanes.hold_back(webhook(1), until(9)));
     assert!(!lanes.hold_back(webhook(1), until(7)), "it is held back already");
     assert_eq!(lanes.held_back_until(webhook(1)), Some(until(9)));
     for item in 2..6 {
-        assert_eq!(lanes.admit(webhook(1), &project(1), item), Admission::Waits);
+        assert_eq!(lanes.admit(webhook(1), &project(1), YOUNG, item), Admission::Waits);
     }
-    assert_eq!(lanes.admit(webhook(2), &project(1), 9), Admission::Start(9), "another webhook");
+    assert_eq!(lanes.admit(webhook(2), &project(1), YOUNG, 9), Admission::Start(9), "another webhook");
     assert!(lanes.sent(webhook(1)).is_empty() && lanes.sent(webhook(1)).is_empty());
     assert_eq!(lanes.go_on(webhook(1)), [2]);
     assert_eq!((lanes.held_back(), lanes.sent(webhook(1))), (0, vec![3]));
     // What comes to a lane goes behind what waits in it.
     lanes.hold_back(webhook(1), until(20));
     assert!(lanes.sent(webhook(1)).is_empty());
-    assert_eq!(lanes.admit(webhook(1), &project(1), 6), Admission::Waits);
+    assert_eq!(lanes.admit(webhook(1), &project(1), YOUNG, 6), Admission::Waits);
     assert_eq!((lanes.go_on(webhook(1)), lanes.sent(webhook(1))), (vec![4], vec![5]));
+}
+
+/// A batch may be leased for it before it is seen that it has no room; then it is waited for.
+#[test]
+fn a_lane_that_is_alone_is_crowded_until_it_has_room_or_is_fast_no_more() {
+    let at = |millis| Monotonic(Duration::from_millis(millis));
+    let (id, project) = (webhook(1), project(1));
+    // It holds one all the while, and has had an answer every millisecond up to 10.4 s.
+    let filled = |took: u64, ready_for: Duration, now| {
+        let mut lanes = Lanes::new(bounds(32, 96));
+        let _ = lanes.admit(id, &project, YOUNG, 0);
+        for answer in 0..100 {
+            let (begun, ended) = (at(10_300 + answer - took), at(10_300 + answer));
+            lanes.answered(id, &Answered { outcome: OutcomeClass::Success, status: None, begun, ended, running: 1 });
+        }
+        let admitted = (1..65).filter(|n| lanes.admit(id, &project, (ready_for, now), *n) != Admission::Surplus(*n));
+        let admitted = admitted.count();
+        (lanes, admitted)
+    };
+    let young = Duration::from_secs(1);
+    let (mut lanes, admitted) = filled(5, young, at(10_400));
+    assert!(admitted > 40 && lanes.is_crowded(at(10_400)), "{admitted}");
+    let left = (1..).find(|_| lanes.left(id, Origin::Queue) && !lanes.is_crowded(at(10_400)));
+    assert_eq!(left, Some(admitted + 1 - 29), "it has room for one more when it holds 29");
+    let (mut lanes, _) = filled(5, young, at(10_400));
+    assert!(!lanes.is_crowded(at(10_700)), "it has fallen silent");
+    let less =
+        [filled(5, super::BEHIND * 2, at(10_400)).1, filled(60, young, at(10_400)).1, filled(5, young, at(10_700)).1];
+    assert_eq!(less, [29; 3], "what is late, of a slow receiver, of a silent one");
 }

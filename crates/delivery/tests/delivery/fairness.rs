@@ -73,7 +73,7 @@ async fn what_a_lane_has_no_room_for_is_worked_off_as_it_frees() {
 async fn a_store_that_settles_slowly_raises_no_gates_and_holds_up_leasing() {
     let rig = Rig::new().await;
     let queue = Doctored::slow(&rig);
-    let config = DeliveryConfig { max_in_flight: 64, lease_batch: 4, ..DeliveryConfig::default() };
+    let config = DeliveryConfig { max_in_flight: 128, lease_batch: 4, ..DeliveryConfig::default() };
     rig.start_on(Arc::clone(&queue) as Arc<dyn DeliveryQueue>, Arc::new(rig.engine.clone()), config);
     let healthy = Receiver::http(|_| Reply::Status(200)).await;
     let webhook = rig.webhook(&healthy.url("/"), |_| ()).await;

@@ -125,7 +125,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "delivery.max_in_flight",
         "How many leases a worker holds at once: being sent, waiting in lanes, or being settled. Default 1024; \
-         with it goes memory, up to 256 KiB of body for each. While half of them wait for the stores, to be claimed or \
+         with it goes memory, up to 256 KiB of body for each. While a quarter of them wait for the stores, to be claimed or \
          settled, no more are leased.",
     ),
     (
