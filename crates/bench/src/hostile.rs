@@ -47,6 +47,8 @@ pub(crate) struct Phase {
 pub(crate) struct Hostile {
     pub(crate) before: Phase,
     pub(crate) invalid: Phase,
+    /// Beside a project that sends just what its quota allows: what is left then is no matter of the intake.
+    pub(crate) within_quota: Phase,
     pub(crate) over_quota: Phase,
     pub(crate) after: Phase,
 }
@@ -59,13 +61,14 @@ pub(crate) async fn run(options: &Options) -> Result<Hostile, Failure> {
     let receiver = Receivers::well().await?;
     Ok(Hostile {
         before: phase(options, &receiver, None).await?,
-        invalid: phase(options, &receiver, Some(Flood::Invalid)).await?,
-        over_quota: phase(options, &receiver, Some(Flood::Valid)).await?,
+        invalid: phase(options, &receiver, Some((Flood::Invalid, options.flood))).await?,
+        within_quota: phase(options, &receiver, Some((Flood::Valid, HOSTILE_QUOTA.min(options.flood)))).await?,
+        over_quota: phase(options, &receiver, Some((Flood::Valid, options.flood))).await?,
         after: phase(options, &receiver, None).await?,
     })
 }
 
-async fn phase(options: &Options, receiver: &Receivers, flood: Option<Flood>) -> Result<Phase, Failure> {
+async fn phase(options: &Options, receiver: &Receivers, flood: Option<(Flood, u32)>) -> Result<Phase, Failure> {
     receiver.reset();
     // Where its events go; only that they are received is of interest.
     let sink = Receivers::well().await?;
@@ -74,15 +77,15 @@ async fn phase(options: &Options, receiver: &Receivers, flood: Option<Flood>) ->
     fanfare.create_webhook(&receiver.url(0)).await?;
     let hostile = neighbour();
     // What is no event is looked at as long as the default quota allows, which is more than is sent here.
-    let quota = if flood == Some(Flood::Valid) { HOSTILE_QUOTA } else { 10_000 };
+    let quota = if matches!(flood, Some((Flood::Valid, _))) { HOSTILE_QUOTA } else { 10_000 };
     fanfare.create_project(&hostile, quota, &sink.url(0)).await?;
 
     let (stop, stopped) = watch::channel(false);
     let flooding = tokio::spawn({
-        let (hostile, rate) = (hostile.clone(), (options.flood, options.bytes));
+        let (hostile, bytes) = (hostile.clone(), options.bytes);
         async move {
             match flood {
-                Some(flood) => direct::flood(nats, &hostile, flood, rate, stopped).await,
+                Some((flood, rate)) => direct::flood(nats, &hostile, flood, (rate, bytes), stopped).await,
                 None => Ok(0),
             }
         }

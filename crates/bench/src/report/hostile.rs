@@ -33,6 +33,7 @@ pub(crate) fn print_hostile(options: &Options, results: &Hostile) {
     };
     row("alone, before", &results.before);
     row("beside what is no event", &results.invalid);
+    row(&format!("beside {HOSTILE_QUOTA} events/s, all allowed"), &results.within_quota);
     row(&format!("beside events, {HOSTILE_QUOTA}/s of them allowed"), &results.over_quota);
     row("alone, after", &results.after);
 
@@ -43,7 +44,8 @@ pub(crate) fn print_hostile(options: &Options, results: &Hostile) {
     };
     cores("alone, before", &results.before);
     cores("beside what is no event", &results.invalid);
-    cores("beside events", &results.over_quota);
+    cores("beside events that are allowed", &results.within_quota);
+    cores("beside too many events", &results.over_quota);
 
     println!("\nverdicts");
     for (way, of) in

@@ -76,19 +76,20 @@ impl Removals {
             }
         };
         let mut end = std::pin::pin!(end);
+        // An operator is told once.
+        let mut fails = false;
         loop {
             tokio::select! {
                 () = &mut end => break,
                 () = self.come.notified() => {}
             }
             let now = engine.shared.clock.monotonic();
-            let pause = match self.remove(engine, holding.partition, |due| due.is_ready(now)).await {
-                Ok(()) => TOGETHER,
-                Err(error) => {
-                    tracing::warn!(error = %report(&error), "what was taken in could not be removed; trying again");
-                    PAUSE
-                }
-            };
+            let removed = self.remove(engine, holding.partition, |due| due.is_ready(now)).await;
+            if let (Err(error), false) = (&removed, fails) {
+                tracing::warn!(error = %report(error), "what was taken in could not be removed; trying again");
+            }
+            fails = removed.is_err();
+            let pause = if fails { PAUSE } else { TOGETHER };
             if !self.due.lock().is_empty() {
                 self.come.notify_one();
             }
