@@ -36,7 +36,7 @@ use limits::Limits;
 use speed::Speed;
 
 /// How long deliveries may have been ready when they are leased, for a lane to be given more than it has room for.
-pub(crate) const BEHIND: Duration = Duration::from_secs(2);
+pub(crate) const BEHIND: Duration = Duration::from_millis(250);
 
 /// The bounds of the lanes.
 #[derive(Clone, Copy, Debug)]

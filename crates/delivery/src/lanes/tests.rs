@@ -261,7 +261,7 @@ fn a_lane_that_is_alone_is_crowded_until_it_has_room_or_is_fast_no_more() {
         let admitted = admitted.count();
         (lanes, admitted)
     };
-    let young = Duration::from_secs(1);
+    let young = super::BEHIND / 2;
     let (mut lanes, admitted) = filled(5, young, at(10_400));
     assert!(admitted > 40 && lanes.is_crowded(at(10_400)), "{admitted}");
     let left = (1..).find(|_| lanes.left(id, Origin::Queue) && !lanes.is_crowded(at(10_400)));
