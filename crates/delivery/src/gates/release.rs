@@ -15,7 +15,7 @@ use fanfare_core::clock::Monotonic;
 use fanfare_core::health::GateReason;
 use fanfare_core::ids::WebhookId;
 use fanfare_core::ports::delivery_queue::{GatePartition, Lease};
-use fanfare_core::ports::{StoreError, StoreResult};
+use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_runtime::tasks::report;
 use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,6 +56,8 @@ pub(crate) async fn run(
     let hands = Hands::new(context.config.lane_limit);
     let released = match work_off(context, partition, webhook, pacing.as_ref(), &hands).await {
         Ok(released) => released,
+        // There is nothing more for this owner to do: the partition's task says so, and ends.
+        Err(error) if error.kind == StoreErrorKind::Lost => Released::All,
         Err(error) => {
             tracing::warn!(%webhook, error = %report(&error), "could not work a gate off; trying again");
             hands.come_back(context, partition, webhook).await;
