@@ -19,6 +19,7 @@ use std::time::Duration;
 use fanfare_core::clock::{Clock, Monotonic, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 pub(crate) use claims::{Claimer, Claims};
 pub(crate) use copies::{Copies, Leased, Out, Where};
@@ -168,9 +169,9 @@ impl Servers {
         done
     }
 
-    /// Waits until somebody gives a partition back.
-    pub(crate) async fn freed(&self) {
-        self.freed.notified().await;
+    /// Ends when somebody gives a partition back, from when it is first polled or enabled.
+    pub(crate) fn freed(&self) -> Notified<'_> {
+        self.freed.notified()
     }
 
     /// A partition is free.

@@ -99,6 +99,9 @@ impl Client {
     ) {
         let lease = self.0.servers.bounds().partition_lease;
         loop {
+            // What is given back after the round has looked is not missed.
+            let mut freed = std::pin::pin!(self.0.servers.freed());
+            freed.as_mut().enable();
             held.lock().retain(|holding| holding.is_held(&*self.0.clock));
             let keeps: Vec<(u16, u64)> =
                 held.lock().iter().map(|holding| (holding.partition, holding.fence.0)).collect();
@@ -116,7 +119,7 @@ impl Client {
             tokio::select! {
                 biased;
                 () = self.0.clock.sleep(lease / 3) => {}
-                () = self.0.servers.freed() => {}
+                () = freed => {}
             }
         }
     }
