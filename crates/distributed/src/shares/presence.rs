@@ -122,10 +122,8 @@ impl Distributed {
         let stream = shared.names.bucket_stream(Group::State);
         let keys = shared.store.batch(DOING, &stream, &request).await?;
         let prefix = self.presence_key("");
-        let named = |subject: &'_ str| subject.strip_prefix(&prefix).map(str::to_owned);
-        let keys: Vec<(String, u64)> =
-            keys.iter().filter_map(|key| named(&key.subject).zip(Some(key.sequence))).collect();
-        let keys: Vec<(&str, u64)> = keys.iter().map(|(process, revision)| (process.as_str(), *revision)).collect();
+        let keys: Vec<(&str, u64)> =
+            keys.iter().filter_map(|key| Some((key.subject.strip_prefix(&prefix)?, key.sequence))).collect();
         let (now, lease) = (shared.clock.monotonic(), shared.config.partition_lease.get());
         for process in shared.presence.look(&keys, now, lease) {
             shared.store.purge(DOING, &stream, &self.presence_key(&process)).await?;

@@ -60,11 +60,16 @@ pub(super) fn past_a_gate(outcome: &Outcome) -> Vec<String> {
     past.map(|(_, sent)| format!("POST {} by {} with gate {:?}", sent.post, sent.process, sent.gate)).collect()
 }
 
+/// Whether two may have taken themselves for the owner of a gate.
+fn two_owners(outcome: &Outcome) -> bool {
+    let is_such = |fact: &Fact| matches!(fact, Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }));
+    outcome.trace.0.iter().any(|(_, fact)| is_such(fact))
+}
+
 /// A process that knows of an open breaker has one request under way that it has made through it. One that loses a gate in
 /// the midst of a probe and gets it again may make another.
 pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
-    let gate_lost = |fact: &Fact| matches!(fact, Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }));
-    if outcome.trace.0.iter().any(|(_, fact)| gate_lost(fact)) {
+    if two_owners(outcome) {
         return Vec::new();
     }
     let mut under_way: BTreeMap<(ProcessId, usize), usize> = BTreeMap::new();
@@ -86,8 +91,7 @@ pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
 /// In no time as long as its period does a webhook with a rate get more than that and its burst. While two take themselves
 /// for the owner of its gate, it may: one is frozen, or is not told.
 pub(super) fn too_fast(outcome: &Outcome) -> Vec<String> {
-    let two_owners = |fact: &Fact| matches!(fact, Fact::Froze { .. } | Fact::Acted(Act::ForgetOwner { .. }));
-    if outcome.trace.0.iter().any(|(_, fact)| two_owners(fact)) {
+    if two_owners(outcome) {
         return Vec::new();
     }
     let mut fast = Vec::new();
