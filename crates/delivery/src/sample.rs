@@ -10,9 +10,14 @@ use fanfare_runtime::tasks::report;
 
 use crate::context::Context;
 
+const EVERY: Duration = Duration::from_secs(1);
+/// The store is not asked again before that many times as long as it took to answer: it does something else as well.
+const TIMES: u32 = 20;
+
 /// Samples until shutdown.
 pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
     loop {
+        let began = context.clock.monotonic();
         match context.queue.depth().await {
             Ok(depth) => show(&context, &depth),
             Err(error) => tracing::debug!(error = %report(&error), "could not ask for the queue's depth"),
@@ -21,7 +26,7 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => return Ok(()),
-            () = context.clock.sleep(Duration::from_secs(1)) => {}
+            () = context.clock.sleep(EVERY.max(context.clock.monotonic().since(began) * TIMES)) => {}
         }
     }
 }

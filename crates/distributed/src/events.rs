@@ -2,13 +2,14 @@
 //!
 //! A repetition is recognised by its message id, which holds the project and the event's id: JetStream says under which
 //! sequence the first one stands, and its content hash tells a duplicate from a conflict. The stream refuses rather than
-//! drops when it is full; what has been processed is removed by [`retention`].
+//! drops when it is full; what has been processed is removed by [`retention`]. A position follows the log's end where nothing
+//! waits in its partition, so that whoever looks for what waits, or may be removed, does not begin days ago.
 
 mod append;
 mod aside;
 mod backlog;
 mod lines;
-mod position;
+pub(crate) mod position;
 mod reader;
 mod retention;
 
@@ -58,6 +59,10 @@ impl EventLog for Distributed {
         backlog::backlog(self).await
     }
 
+    async fn backlog_above(&self, max: u64) -> StoreResult<Option<u64>> {
+        backlog::above(self, max).await
+    }
+
     async fn is_crowded(&self, events: &[Event], max: u64) -> StoreResult<bool> {
         lines::is_crowded(self, events, max).await
     }
@@ -65,12 +70,6 @@ impl EventLog for Distributed {
     async fn consume(&self) -> StoreResult<Box<dyn PartitionShare>> {
         Ok(Box::new(reader::Share::join(self)))
     }
-}
-
-/// A claimed position, for tests that hold one beside a reader.
-#[cfg(test)]
-pub(crate) async fn claim_for_test(engine: &Distributed, partition: u16, token: u64) -> position::Claimed {
-    position::claim(engine, partition, token).await.expect("claimed")
 }
 
 /// An event from its message.

@@ -181,6 +181,43 @@ impl Store {
         }
     }
 
+    /// The first message from a sequence on whose subject matches. Unlike [`Self::batch`] it has nothing counted.
+    pub(crate) async fn next(
+        &self,
+        doing: &'static str,
+        stream: &str,
+        subject: &str,
+        from: u64,
+    ) -> StoreResult<Option<Stored>> {
+        match self.stream(doing, stream).await?.direct_get_next_for_subject(subject, Some(from)).await {
+            Ok(message) => stored(doing, message).map(Some),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+            Err(error) => Err(nats_error(doing, error)),
+        }
+    }
+
+    /// The same, of the stream's leader: what it does not have is not there.
+    pub(crate) async fn next_of_leader(
+        &self,
+        doing: &'static str,
+        stream: &str,
+        subject: &str,
+        from: u64,
+    ) -> StoreResult<Option<Stored>> {
+        let request = self.stream(doing, stream).await?.raw_message_builder().sequence(from).next_by_subject(subject);
+        match request.send().await {
+            Ok(message) => stored(doing, message).map(Some),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(nats_error(doing, error)),
+        }
+    }
+
+    /// The sequence of a stream's last message, of its leader.
+    pub(crate) async fn end(&self, doing: &'static str, stream: &str) -> StoreResult<u64> {
+        let info = self.stream(doing, stream).await?.get_info().await;
+        Ok(info.map_err(|error| nats_error(doing, error))?.state.last_sequence)
+    }
+
     /// Several messages by one request, in order; there may be more.
     pub(crate) async fn batch(
         &self,

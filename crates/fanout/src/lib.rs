@@ -10,6 +10,7 @@ mod partition;
 mod room;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fanfare_core::clock::Clock;
 use fanfare_core::ports::{ConfigStore, Dedup, DeliveryQueue, EventLog, StoreError};
@@ -133,8 +134,11 @@ async fn sample_backlog(
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> Result<(), StoreError> {
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(1);
+    const EVERY: Duration = Duration::from_secs(1);
+    /// A count is not made again before that many times as long as it took: the store does something else as well.
+    const TIMES: u32 = 20;
     loop {
+        let began = clock.monotonic();
         // A store that does not answer is told of by the consumers; the gauge then keeps its last value.
         if let Ok(backlog) = log.backlog().await {
             metrics.fanout_backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
@@ -142,7 +146,7 @@ async fn sample_backlog(
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            () = clock.sleep(EVERY) => {}
+            () = clock.sleep(EVERY.max(clock.monotonic().since(began) * TIMES)) => {}
         }
     }
 }

@@ -27,10 +27,8 @@ impl Backlog {
     /// 503 while too much is waiting. Requests that are let in together may overshoot by what they bring, which the bound on
     /// bodies in memory bounds.
     pub(crate) async fn check(&self) -> Result<(), Problem> {
-        let waiting = self.log.backlog().await.map_err(|error| Problem::unavailable(&error))?;
-        if waiting <= self.max {
-            return Ok(());
-        }
+        let waiting = self.log.backlog_above(self.max).await.map_err(|error| Problem::unavailable(&error))?;
+        let Some(waiting) = waiting else { return Ok(()) };
         let detail = format!("{waiting} accepted events wait to be fanned out, more than the {} that may", self.max);
         Err(Problem::overloaded(detail, wait_for(waiting, self.max)))
     }

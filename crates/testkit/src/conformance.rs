@@ -113,6 +113,7 @@ macro_rules! conformance_suite {
                 an_id_belongs_to_its_project
                 events_come_in_order_each_once
                 the_backlog_counts_what_no_position_has_passed
+                a_backlog_above_a_bound_is_told
                 a_line_is_crowded_by_its_own_projects_events_until_a_position_has_passed_them
                 a_reader_waits_and_loses_nothing_when_it_is_dropped_waiting
                 an_advanced_position_is_durable_and_the_rest_comes_again

@@ -65,11 +65,21 @@ pub trait EventLog: Send + Sync {
     /// When the store does not answer; repeating it is safe.
     async fn erase(&self, project: &ProjectId, id: &EventId) -> StoreResult<()>;
 
-    /// How many accepted events no position has passed yet, over all partitions. Cheap: asked for every request.
+    /// How many accepted events no position has passed yet, over all partitions. The more wait, the longer it may take to count
+    /// them.
     ///
     /// # Errors
     /// When the store does not answer.
     async fn backlog(&self) -> StoreResult<u64>;
+
+    /// The same, if it is more than `max`. Cheap: asked for every request. Where several processes append and consume, what others
+    /// do is noticed late, within seconds.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    async fn backlog_above(&self, max: u64) -> StoreResult<Option<u64>> {
+        Ok(Some(self.backlog().await?).filter(|backlog| *backlog > max))
+    }
 
     /// Whether `max` or more events of one project, in the partition of one of these events, have not been passed by a position
     /// yet. Cheap: asked for every request. Where several processes append, each may notice late by an eighth of `max`.

@@ -20,8 +20,8 @@ pub(super) async fn append(engine: &Distributed, events: &[Event]) -> StoreResul
             engine.shared.events.full.notify_one();
         }
     })?;
-    for (event, _) in events.iter().zip(&answers).filter(|(_, answer)| !answer.duplicate) {
-        engine.shared.events.lines.grew(partition(engine, event), &event.header.project);
+    for (event, answer) in events.iter().zip(&answers).filter(|(_, answer)| !answer.duplicate) {
+        engine.shared.events.lines.grew(partition(engine, event), &event.header.project, answer.sequence);
     }
     let new = answers.iter().filter(|answer| !answer.duplicate).count();
     engine.shared.events.grew(new);

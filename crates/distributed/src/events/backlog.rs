@@ -1,6 +1,8 @@
-//! How many events wait to be fanned out: counted seldom, and kept up in between by what this process does itself.
+//! How many events wait to be fanned out, and since when.
+//!
+//! To count what matches a subject the server walks over all that it keeps, processed long ago or not. So nothing is counted
+//! where the log's end is near enough to what every partition is done with: positions follow the end, where nothing waits.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use fanfare_core::clock::{Monotonic, Timestamp};
@@ -12,138 +14,162 @@ use tokio::sync::Notify;
 use super::lines::Lines;
 use super::position;
 use crate::Distributed;
-use crate::error::nats_error;
 use crate::store::{BatchRequest, Stored};
 
 const DOING: &str = "count the backlog";
 
-/// For how long a count is good: what other processes do meanwhile is not in it.
+/// For how long what was seen is good: what other processes do meanwhile is not in it.
 const FRESH: Duration = Duration::from_millis(500);
-
-/// For how long one is good enough while the next is being made.
+/// A count is good for that many times as long as it took, if that is longer: the server does something else as well.
+const TIMES: u32 = 20;
+/// For how long what was seen is good enough while somebody looks again.
 const STALE: Duration = Duration::from_secs(10);
+/// A partition whose position has not moved for that many leases of a partition, though the log has gone on, may have something
+/// that waits: those of others follow the log's end once in a lease.
+const LEASES: u32 = 3;
 
-/// What is known of the backlog.
+/// What is known of the log.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
-    counted: Mutex<Option<Counted>>,
-    /// Whoever counts: one at a time, however many ask.
-    counting: tokio::sync::Mutex<()>,
-    empty: Mutex<Empty>,
+    looked: Mutex<Option<Looked>>,
+    /// Whoever looks: one at a time, however many ask.
+    looking: tokio::sync::Mutex<()>,
+    positions: Mutex<Vec<Moved>>,
     pub(super) lines: Lines,
     /// There was no room for an event.
     pub(super) full: Notify,
 }
 
+/// What was seen of the backlog: how much may wait, or exactly does.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
-    count: u64,
+struct Looked {
+    most: u64,
+    /// Whether it was counted, event by event.
+    is_exact: bool,
     at: Monotonic,
+    good_for: Duration,
 }
 
-/// Up to where in the log each partition has been seen to hold nothing that waits. To find the first event of a partition the
-/// server looks at every event from there on: one that gets none would have the whole log looked at each time.
-#[derive(Debug, Default)]
-struct Empty {
-    up_to: HashMap<u16, u64>,
-    /// The log's end at an earlier look: a replica that answers knows what came before it.
-    end: u64,
-    looked: Option<Monotonic>,
-}
-
-impl Empty {
-    fn up_to(&self, partition: u16) -> u64 {
-        self.up_to.get(&partition).copied().unwrap_or(0)
-    }
-
-    /// These partitions were found to hold nothing; the log had that end before they were looked at.
-    fn found(&mut self, partitions: &[u16], end: u64, now: Monotonic) {
-        if end < self.end {
-            // It has been made anew.
-            *self = Self::default();
-        }
-        for partition in partitions {
-            let up_to = self.up_to.entry(*partition).or_default();
-            *up_to = self.end.max(*up_to);
-        }
-        if self.looked.is_none_or(|looked| now.since(looked) >= FRESH) {
-            (self.end, self.looked) = (end, Some(now));
-        }
-    }
+/// A position as it was seen last, and since when it has been there.
+#[derive(Clone, Copy, Debug)]
+struct Moved {
+    position: u64,
+    since: Monotonic,
 }
 
 impl Events {
     /// This process has appended.
     pub(super) fn grew(&self, by: usize) {
-        if let Some(counted) = self.counted.lock().as_mut() {
-            counted.count += by as u64;
+        if let Some(looked) = self.looked.lock().as_mut() {
+            looked.most += by as u64;
         }
     }
 
     /// This process has moved a position past so many.
     pub(super) fn shrank(&self, by: usize) {
-        if let Some(counted) = self.counted.lock().as_mut() {
-            counted.count = counted.count.saturating_sub(by as u64);
+        if let Some(looked) = self.looked.lock().as_mut() {
+            looked.most = looked.most.saturating_sub(by as u64);
         }
+    }
+
+    /// What was seen, if it answers whether more than `max` wait and is not older than it may be.
+    fn known(&self, max: u64, now: Monotonic, is_good: impl Fn(&Looked, Duration) -> bool) -> Option<Looked> {
+        let looked = *self.looked.lock();
+        looked.filter(|looked| is_good(looked, now.since(looked.at)) && (looked.is_exact || looked.most <= max))
     }
 }
 
-pub(super) async fn backlog(engine: &Distributed) -> StoreResult<u64> {
-    let (clock, events) = (&engine.shared.clock, &engine.shared.events);
-    let known = || *events.counted.lock();
-    let fresh = |counted: &Counted| clock.monotonic().since(counted.at) < FRESH;
-    if let Some(counted) = known().filter(fresh) {
-        return Ok(counted.count);
+impl Looked {
+    fn above(self, max: u64) -> Option<u64> {
+        (self.most > max).then_some(self.most)
     }
-    let _counting = match (events.counting.try_lock(), known()) {
-        (Ok(counting), _) => counting,
-        // Somebody counts at this moment, and may take long where the server is busy. It is not asked once more for that.
-        (Err(_), Some(counted)) if clock.monotonic().since(counted.at) < STALE => return Ok(counted.count),
-        (Err(_), _) => events.counting.lock().await,
+}
+
+/// How many wait, if they are more than `max`.
+pub(super) async fn above(engine: &Distributed, max: u64) -> StoreResult<Option<u64>> {
+    let (clock, events) = (&engine.shared.clock, &engine.shared.events);
+    let fresh = |looked: &Looked, age: Duration| age < looked.good_for;
+    if let Some(looked) = events.known(max, clock.monotonic(), fresh) {
+        return Ok(looked.above(max));
+    }
+    let stale = |looked: &Looked, age: Duration| age < STALE.max(looked.good_for);
+    let _looking = match (events.looking.try_lock(), events.known(max, clock.monotonic(), stale)) {
+        (Ok(looking), _) => looking,
+        // Somebody looks at this moment, and may take long where the server is busy. It is not asked once more for that.
+        (Err(_), Some(looked)) => return Ok(looked.above(max)),
+        (Err(_), None) => events.looking.lock().await,
     };
-    if let Some(counted) = known().filter(fresh) {
-        return Ok(counted.count);
+    if let Some(looked) = events.known(max, clock.monotonic(), fresh) {
+        return Ok(looked.above(max));
     }
     let at = clock.monotonic();
-    let count = first_of_each(engine).await?.iter().map(Stored::count).sum();
-    *events.counted.lock() = Some(Counted { count, at });
-    Ok(count)
+    let positions = position::all(engine, DOING).await?;
+    // After the positions: what was appended in between counts, what was passed in between counts as well.
+    let end = engine.shared.store.end(DOING, &engine.shared.names.events()).await?;
+    let most = end - positions.iter().copied().min().unwrap_or(0).min(end);
+    let mut looked = Looked { most, is_exact: false, at, good_for: FRESH };
+    if most > max {
+        let most = count(engine, &positions).await?;
+        let took = clock.monotonic().since(at);
+        looked = Looked { most, is_exact: true, good_for: FRESH.max(took * TIMES), ..looked };
+    }
+    *events.looked.lock() = Some(looked);
+    Ok(looked.above(max))
+}
+
+/// How many wait, counted event by event.
+pub(super) async fn backlog(engine: &Distributed) -> StoreResult<u64> {
+    count(engine, &position::all(engine, DOING).await?).await
+}
+
+async fn count(engine: &Distributed, positions: &[u64]) -> StoreResult<u64> {
+    let counted = try_join_all((0_u16..).zip(positions).map(|(partition, position)| async move {
+        // Where nothing waits it is not counted either.
+        let Some(first) = first_after(engine, partition, *position).await? else { return StoreResult::Ok(0) };
+        let (names, subject) = (&engine.shared.names, engine.shared.names.partition(partition));
+        let request = BatchRequest { from: Some(first.sequence), next: Some(&subject), last_of: &[], batch: 1 };
+        let first = engine.shared.store.batch(DOING, &names.events(), &request).await?.pop();
+        Ok(first.map_or(0, |first| first.count()))
+    }));
+    Ok(counted.await?.into_iter().sum())
 }
 
 impl Distributed {
-    /// Since when the oldest event that no position has passed has been in the log.
+    /// Since when the oldest event that no position has passed has been in the log. Of a partition whose position moves it is not
+    /// asked: what waits there has not waited for long.
     pub(crate) async fn oldest_unprocessed(&self) -> StoreResult<Option<Timestamp>> {
-        Ok(first_of_each(self).await?.iter().map(|first| first.at).min())
+        let end = self.shared.store.end(DOING, &self.shared.names.events()).await?;
+        let positions = position::all(self, DOING).await?;
+        let long = self.shared.config.partition_lease.get() * LEASES;
+        let now = self.shared.clock.monotonic();
+        let standing = standing(&mut self.shared.events.positions.lock(), &positions, now, long);
+        let behind = standing.into_iter().filter(|(_, position)| *position < end);
+        let firsts = try_join_all(behind.map(|(partition, position)| first_after(self, partition, position))).await?;
+        Ok(firsts.into_iter().flatten().map(|first| first.at).min())
     }
 }
 
-/// The first event that waits of each partition that has one.
-async fn first_of_each(engine: &Distributed) -> StoreResult<Vec<Stored>> {
-    let (shared, empty) = (&engine.shared, &engine.shared.events.empty);
-    let stream = shared.store.stream(DOING, &shared.names.events()).await?;
-    let end = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state.last_sequence;
-    let positions = position::all(engine, DOING).await?;
-    let looking = try_join_all((0_u16..).zip(positions).map(|(partition, position)| async move {
-        let after = empty.lock().up_to(partition).max(position);
-        StoreResult::Ok((partition, first_after(engine, DOING, partition, after).await?))
-    }));
-    let found = looking.await?;
-    let none: Vec<u16> = found.iter().filter(|(_, first)| first.is_none()).map(|(partition, _)| *partition).collect();
-    empty.lock().found(&none, end, shared.clock.monotonic());
-    Ok(found.into_iter().filter_map(|(_, first)| first).collect())
+/// The partitions whose positions have not moved for so long, or are seen for the first time.
+fn standing(seen: &mut Vec<Moved>, positions: &[u64], now: Monotonic, long: Duration) -> Vec<(u16, u64)> {
+    let is_new = seen.len() != positions.len();
+    if is_new {
+        *seen = positions.iter().map(|position| Moved { position: *position, since: now }).collect();
+    }
+    let mut standing = Vec::new();
+    for ((partition, position), seen) in (0_u16..).zip(positions).zip(seen) {
+        if seen.position != *position {
+            *seen = Moved { position: *position, since: now };
+        } else if is_new || now.since(seen.since) >= long {
+            standing.push((partition, *position));
+        }
+    }
+    standing
 }
 
-/// The first event of a partition after a sequence, with the number of those behind it.
-pub(super) async fn first_after(
-    engine: &Distributed,
-    doing: &'static str,
-    partition: u16,
-    after: u64,
-) -> StoreResult<Option<Stored>> {
+/// The first event of a partition after a sequence.
+async fn first_after(engine: &Distributed, partition: u16, after: u64) -> StoreResult<Option<Stored>> {
     let names = &engine.shared.names;
-    let subject = names.partition(partition);
-    let request = BatchRequest { from: Some(after + 1), next: Some(&subject), last_of: &[], batch: 1 };
-    Ok(engine.shared.store.batch(doing, &names.events(), &request).await?.pop())
+    engine.shared.store.next(DOING, &names.events(), &names.partition(partition), after + 1).await
 }
 
 #[cfg(test)]
@@ -151,22 +177,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partition_that_holds_nothing_is_looked_at_from_the_end_of_an_earlier_look() {
-        let (mut empty, at) = (Empty::default(), |millis| Monotonic(Duration::from_millis(millis)));
-        empty.found(&[1, 2], 100, at(0));
-        assert_eq!([1, 2].map(|partition| empty.up_to(partition)), [0, 0], "nothing is known of an earlier look");
-        empty.found(&[1], 180, at(100));
-        assert_eq!([1, 2].map(|partition| empty.up_to(partition)), [100, 0]);
-        empty.found(&[1, 2], 250, at(600));
-        assert_eq!(
-            [1, 2].map(|partition| empty.up_to(partition)),
-            [100, 100],
-            "the end of the last look but so long ago"
-        );
-        empty.found(&[1, 2], 300, at(1200));
-        assert_eq!([1, 2].map(|partition| empty.up_to(partition)), [250, 250]);
-        empty.found(&[1], 20, at(1800));
-        assert_eq!([1, 2].map(|partition| empty.up_to(partition)), [0, 0], "it is another log");
-        assert_eq!(empty.end, 20);
+    fn positions_that_stand_are_told_from_those_that_move() {
+        let (mut seen, long) = (Vec::new(), Duration::from_secs(15));
+        let mut standing = |positions: &[u64], seconds| {
+            standing(&mut seen, positions, Monotonic(Duration::from_secs(seconds)), long)
+        };
+        assert_eq!(standing(&[5, 7], 0), [(0, 5), (1, 7)], "nothing is known of them");
+        assert_eq!(standing(&[5, 8], 5), []);
+        assert_eq!(standing(&[5, 8], 15), [(0, 5)]);
+        assert_eq!(standing(&[6, 8], 20), [(1, 8)]);
+        assert_eq!(standing(&[6, 8], 34), [(1, 8)]);
+        assert_eq!(standing(&[6, 8], 35), [(0, 6), (1, 8)]);
+    }
+
+    #[test]
+    fn a_bound_answers_only_what_lies_above_it() {
+        let (events, now) = (Events::default(), Monotonic::default());
+        let known = |max| events.known(max, now, |_, _| true).map(|looked| looked.above(max));
+        assert_eq!(known(9), None);
+        let bound = Looked { most: 5, is_exact: false, at: now, good_for: FRESH };
+        *events.looked.lock() = Some(bound);
+        assert_eq!((known(5), known(4)), (Some(None), None));
+        *events.looked.lock() = Some(Looked { is_exact: true, ..bound });
+        assert_eq!((known(5), known(4)), (Some(None), Some(Some(5))));
+        events.grew(2);
+        events.shrank(1);
+        assert_eq!(known(5), Some(Some(6)));
     }
 }

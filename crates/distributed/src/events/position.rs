@@ -38,7 +38,7 @@ fn parse(doing: &'static str, stored: &Stored) -> StoreResult<Position> {
 }
 
 /// Makes a partition's position ours. From then on the holder before cannot move it: the key's revision is another one.
-pub(super) async fn claim(engine: &Distributed, partition: u16, token: u64) -> StoreResult<Claimed> {
+pub(crate) async fn claim(engine: &Distributed, partition: u16, token: u64) -> StoreResult<Claimed> {
     const DOING: &str = "claim a partition's position";
     let (names, subject) = (&engine.shared.names, key(engine, &partition.to_string()));
     loop {
@@ -103,7 +103,7 @@ pub(super) async fn of(engine: &Distributed, doing: &'static str, partition: u16
 }
 
 /// Every partition's position; those without one are at 0.
-pub(super) async fn all(engine: &Distributed, doing: &'static str) -> StoreResult<Vec<u64>> {
+pub(crate) async fn all(engine: &Distributed, doing: &'static str) -> StoreResult<Vec<u64>> {
     let (names, subjects) = (&engine.shared.names, key(engine, "*"));
     let request =
         BatchRequest { from: None, next: None, last_of: &[&subjects], batch: usize::from(names.partitions()) };

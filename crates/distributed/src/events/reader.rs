@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use fanfare_core::ports::StoreResult;
+use fanfare_core::clock::Monotonic;
 use fanfare_core::ports::event_log::{LoggedEvent, Partition, PartitionReader, PartitionShare, Position};
+use fanfare_core::ports::{StoreError, StoreResult};
+use fanfare_runtime::tasks::report;
 
 use super::aside::Unreadable;
 use super::event;
@@ -66,6 +68,8 @@ struct Reader {
     handed: VecDeque<Handed>,
     /// What comes next, and has to be put aside first.
     unreadable: Option<Unreadable>,
+    /// When it is looked next whether anything waits.
+    look_at: Monotonic,
 }
 
 /// What was taken from the partition.
@@ -76,16 +80,17 @@ struct Handed {
     aside: bool,
 }
 
+/// When it is looked next whether anything waits, where nothing comes.
+fn look_at(engine: &Distributed) -> Monotonic {
+    engine.shared.clock.monotonic().after(engine.shared.config.partition_lease.get())
+}
+
 impl Reader {
     async fn begin(engine: &Distributed, holding: Arc<Holding>) -> StoreResult<Self> {
         let (shared, names) = (&engine.shared, &engine.shared.names);
         let claimed = position::claim(engine, holding.partition, holding.token).await?;
         let subject = names.partition(holding.partition);
-        let seen_before = if claimed.had_holder {
-            shared.store.last(WAITING, &names.events(), &subject).await?.map_or(0, |last| last.sequence)
-        } else {
-            0
-        };
+        let seen_before = if claimed.had_holder { shared.store.end(WAITING, &names.events()).await? } else { 0 };
         let from = claimed.position.sequence + 1;
         let follow = Follow { stream: names.events(), subject, headers_only: false, from, ahead: AHEAD };
         let following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), follow);
@@ -97,6 +102,7 @@ impl Reader {
             seen_before,
             handed: VecDeque::new(),
             unreadable: None,
+            look_at: look_at(engine),
         })
     }
 
@@ -107,6 +113,37 @@ impl Reader {
         self.handed.push_back(Handed { sequence: unreadable.sequence, aside: true });
         self.unreadable = None;
         Ok(())
+    }
+
+    /// Moves the position to the log's end if nothing waits here, so that what others look for does not begin further and further
+    /// back. Where it cannot, it is done the next time.
+    async fn follow_the_end(&mut self) -> StoreResult<()> {
+        const DOING: &str = "follow the log's end";
+        self.look_at = look_at(&self.engine);
+        match self.try_to_follow_the_end(DOING).await {
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(error = %report(&error), "a position does not follow the log's end; trying again");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn try_to_follow_the_end(&mut self, doing: &'static str) -> StoreResult<()> {
+        let (store, names) = (&self.engine.shared.store, &self.engine.shared.names);
+        let position = self.claimed.position.sequence;
+        // First the end: what is appended after this is not looked for, and not passed.
+        let end = store.end(doing, &names.events()).await?;
+        if end <= position {
+            return Ok(());
+        }
+        let subject = names.partition(self.holding.partition);
+        let next = store.next_of_leader(doing, &names.events(), &subject, position + 1).await?;
+        if next.is_some_and(|next| next.sequence <= end) {
+            return Ok(());
+        }
+        self.holding.check(&*self.engine.shared.clock, doing)?;
+        self.claimed.advance(&self.engine, self.holding.partition, end).await
     }
 
     /// Moves the position past the first `done` of what was taken, and what was put aside behind them.
@@ -137,8 +174,13 @@ impl PartitionReader for Reader {
             self.pass(0).await?;
             let first = tokio::select! {
                 biased;
-                () = self.holding.lost() => return Err(fanfare_core::ports::StoreError::lost(READING)),
+                () = self.holding.lost() => return Err(StoreError::lost(READING)),
                 message = self.following.next(READING) => message?,
+                // What was handed out waits.
+                () = self.engine.shared.clock.sleep_until(self.look_at), if self.handed.is_empty() => {
+                    self.follow_the_end().await?;
+                    continue;
+                }
             };
             // From here on nothing is awaited: what is taken is handed out.
             let mut message = Some(first);

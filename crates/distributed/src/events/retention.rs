@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use fanfare_core::ports::StoreResult;
 use fanfare_runtime::Shutdown;
-use futures_util::future::try_join_all;
 
-use super::{backlog, position};
+use super::position;
 use crate::Distributed;
 use crate::error::nats_error;
-use crate::store::BatchRequest;
 
 const DOING: &str = "remove old events";
 
@@ -46,18 +44,13 @@ impl Distributed {
     pub(crate) async fn forget_events(&self) -> StoreResult<()> {
         let (store, names) = (&self.shared.store, &self.shared.names);
         let stream = store.stream(DOING, &names.events()).await?;
-        // Before the positions: what is appended after this is not looked at.
         let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
         if state.messages == 0 {
             return Ok(());
         }
-        let positions = position::all(self, DOING).await?;
-        let waiting = try_join_all((0_u16..).zip(positions).map(|(partition, after)| async move {
-            let first = backlog::first_after(self, DOING, partition, after).await?;
-            StoreResult::Ok(first.map(|first| first.sequence))
-        }));
-        let first_waiting = waiting.await?.into_iter().flatten().min().unwrap_or(u64::MAX);
-        let end = first_waiting.min(state.last_sequence + 1);
+        // What every position has passed: where nothing waits in a partition its position follows the log's end.
+        let passed = position::all(self, DOING).await?.into_iter().min().unwrap_or(0);
+        let end = passed.min(state.last_sequence) + 1;
         let by_age = self.first_young(state.first_sequence, end).await?;
         let by_size = state.first_sequence + too_many(state.messages, state.bytes, self.shared.config.event_max_bytes);
         let keep_from = by_age.max(by_size.min(end));
@@ -74,8 +67,7 @@ impl Distributed {
         while low < end {
             let middle = low + (end - low) / 2;
             let all = self.shared.names.all_events();
-            let request = BatchRequest { from: Some(middle), next: Some(&all), last_of: &[], batch: 1 };
-            let found = self.shared.store.batch(DOING, &self.shared.names.events(), &request).await?.pop();
+            let found = self.shared.store.next(DOING, &self.shared.names.events(), &all, middle).await?;
             match found {
                 Some(message) if message.at < cut && message.sequence < end => low = message.sequence + 1,
                 _ => end = middle,

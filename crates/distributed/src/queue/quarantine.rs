@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{cut, encode};
 use crate::message::Draft;
-use crate::store::{BatchRequest, Stored};
+use crate::store::Stored;
 use crate::{Distributed, journal};
 
 const DOING: &str = "put a delivery into quarantine";
@@ -89,15 +89,6 @@ async fn release(engine: &Distributed, delivery: DeliveryId, hop: Hop) {
     if let Err(error) = engine.release(delivery, hop).await {
         tracing::debug!(error = %report(&error), "a hop was not noted as past");
     }
-}
-
-/// How many are in quarantine.
-pub(super) async fn count(engine: &Distributed) -> StoreResult<u64> {
-    let names = &engine.shared.names;
-    let all = names.all_quarantined();
-    let request = BatchRequest { from: Some(1), next: Some(&all), last_of: &[], batch: 1 };
-    let first = engine.shared.store.batch("count the quarantine", &names.quarantined(), &request).await?.pop();
-    Ok(first.map_or(0, |first| first.count()))
 }
 
 /// Puts a delivery back into the queue; `None` if it is not in quarantine.

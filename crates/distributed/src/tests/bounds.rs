@@ -14,6 +14,7 @@ use fanfare_testkit::conformance::fixtures::{delivery, event, event_id, lease_on
 
 use super::harness::{Servers, metrics, ports};
 use crate::Distributed;
+use crate::events::position;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_greatest_event_and_any_text_in_its_attributes_come_back_as_they_were() {
@@ -49,16 +50,29 @@ async fn old_events_go_only_when_they_have_been_processed() {
     engine.append(events.to_vec()).await.unwrap();
     let mut share = engine.consume().await.unwrap();
     let home = engine.shared.names.partition_of(&events[0].header.project, "");
-    let mut reader = loop {
-        let reader = soon(share.next()).await.unwrap();
+    let mut ours = None;
+    for _ in 0..config.partitions {
+        let mut reader = soon(share.next()).await.unwrap();
         if reader.partition().0 == home {
-            break reader;
+            ours = Some(reader);
+        } else {
+            // Nothing comes there, and its position follows the log's end.
+            tokio::spawn(async move { reader.next(1).await.map(|_| ()) });
         }
-    };
+    }
+    let mut reader = ours.unwrap();
     let first = soon(reader.next(1)).await.unwrap()[0].position;
     reader.advance(first).await.unwrap();
-    servers.pass(Duration::from_millis(5)).await;
+    let positions = async || position::all(&engine, "look").await.unwrap();
+    soon(async {
+        while positions().await.into_iter().min() < Some(first.0) {
+            servers.pass(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
     engine.forget_events().await.unwrap();
+    let end = events.len() as u64;
+    assert!(positions().await.iter().all(|position| [first.0, end].contains(position)));
     let is_kept = async |id| engine.get(&project("shop"), &event_id(id)).await.unwrap().is_some();
     assert!(!is_kept("a").await && is_kept("b").await && is_kept("c").await);
     engine.close().await;

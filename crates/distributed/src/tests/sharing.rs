@@ -10,6 +10,7 @@ use fanfare_testkit::conformance::Harness;
 use fanfare_testkit::conformance::fixtures::{ended, event, push, soon, waits, webhook};
 
 use super::harness::{Servers, ports};
+use crate::events::position;
 
 /// Takes partitions until there are that many.
 async fn gain(share: &mut dyn PartitionShare, count: usize) -> Vec<Box<dyn PartitionReader>> {
@@ -79,8 +80,8 @@ async fn what_a_dead_process_held_is_taken_over_and_nothing_is_skipped() {
 async fn a_holder_that_was_overtaken_moves_no_position_even_if_it_does_not_know() {
     let servers = Servers::begin().await;
     let engine = servers.connect().await;
-    let mut old = crate::events::claim_for_test(&engine, 0, 10).await;
-    let mut new = crate::events::claim_for_test(&engine, 0, 11).await;
+    let mut old = position::claim(&engine, 0, 10).await.unwrap();
+    let mut new = position::claim(&engine, 0, 11).await.unwrap();
     assert_eq!(old.advance(&engine, 0, 5).await.expect_err("it has been overtaken").kind, StoreErrorKind::Lost);
     new.advance(&engine, 0, 7).await.unwrap();
     new.advance(&engine, 0, 9).await.unwrap();

@@ -108,7 +108,7 @@ async fn turn(
     Waiting { project, count }: Waiting,
 ) -> (Arc<str>, StoreResult<Turn>) {
     let turn = async {
-        if direct.log.backlog().await? > direct.max_backlog {
+        if direct.log.backlog_above(direct.max_backlog).await?.is_some() {
             return Ok(Turn::Full);
         }
         let wanted = u32::try_from(count).unwrap_or(u32::MAX).clamp(1, TURN);

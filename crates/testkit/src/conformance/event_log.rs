@@ -154,6 +154,27 @@ pub async fn the_backlog_counts_what_no_position_has_passed<H: Harness>(harness:
     assert_eq!(engine.log.backlog().await.expect("counted"), 2);
 }
 
+/// It says how many wait once they are more than it is asked for, and hears of what a position passes.
+pub async fn a_backlog_above_a_bound_is_told<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let now = harness.clock().now();
+    let above = async |max| engine.log.backlog_above(max).await.expect("counted");
+    assert_eq!(above(0).await, None);
+    append(&engine, (0..5).map(|number| event("shop", &number.to_string(), "x", now)).collect()).await;
+    assert_eq!((above(5).await, above(4).await), (None, Some(5)));
+    let mut readers = Readers::of(&harness, &engine).await;
+    let read = readers.read(5).await;
+    readers.advance_past(&read[..3]).await;
+    soon(async {
+        while above(2).await.is_some() {
+            harness.pass(std::time::Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    append(&engine, vec![event("shop", "5", "x", now)]).await;
+    assert_eq!(above(2).await, Some(3));
+}
+
 /// At the bound and beyond; another project in the same partition is not concerned.
 pub async fn a_line_is_crowded_by_its_own_projects_events_until_a_position_has_passed_them<H: Harness>(harness: H) {
     let engine = harness.open().await;
