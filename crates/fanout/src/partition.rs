@@ -1,4 +1,5 @@
-//! One partition's consumer: reads, matches, pushes, advances, in this order.
+//! One partition's consumer: reads, matches, pushes, advances, in this order. The next batch is read and matched while one is
+//! pushed, since both wait for the store most of the time; it is pushed when that one is done.
 //!
 //! Crash order, for each batch: 1. the pushes with their journal entries are durable; 2. the position passes them. A
 //! crash between the two has the batch read again, marked as redelivered; its deliveries are the same ones, and those that
@@ -41,6 +42,27 @@ pub(crate) struct Consumer {
     room: Arc<Room>,
     /// Pushed, but not passed by the durable position yet; and since when.
     unadvanced: Option<(Position, Monotonic)>,
+}
+
+/// Events that have been matched and not been pushed.
+struct Batch {
+    /// The position of the last of them.
+    last: Position,
+    /// What they become, in the pushes that it takes, each with what the journal is to tell of it.
+    pushes: Vec<(Vec<Push>, Vec<JournalEntry>)>,
+}
+
+impl Batch {
+    /// Adds to the last push, or to another one where that would have more than `most` deliveries.
+    fn add(&mut self, part: Vec<Push>, entry: JournalEntry, most: usize) {
+        match self.pushes.last_mut().filter(|(pushes, _)| pushes.len() + part.len() <= most) {
+            Some((pushes, entries)) => {
+                pushes.extend(part);
+                entries.push(entry);
+            }
+            None => self.pushes.push((part, vec![entry])),
+        }
+    }
 }
 
 /// Why a step was not completed.
@@ -87,14 +109,47 @@ impl Consumer {
     }
 
     async fn consume(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        let mut ahead = None;
         loop {
+            let batch = match ahead.take() {
+                Some(batch) => batch,
+                None => match self.next_batch(reader).await? {
+                    Some(events) => self.matched(events).await?,
+                    None => return Ok(()),
+                },
+            };
             self.wait_for_room(reader).await?;
-            let Some(events) = self.next_batch(reader).await? else { return Ok(()) };
-            let Some(last) = events.last().map(|logged| logged.position) else { continue };
-            self.fan_out(events).await?;
+            let last = batch.last;
+            ahead = self.push_and_look_ahead(batch, reader).await?;
             let since = self.unadvanced.map_or_else(|| self.clock.monotonic(), |(_, since)| since);
             self.unadvanced = Some((last, since));
             self.advance_if_due(reader).await?;
+        }
+    }
+
+    /// Pushes a batch; meanwhile what is there already is read and matched. It is pushed after this batch: what one conversation
+    /// has in both stays in order.
+    async fn push_and_look_ahead(
+        &self,
+        batch: Batch,
+        reader: &mut dyn PartitionReader,
+    ) -> Result<Option<Batch>, Interrupted> {
+        let mut pushed = std::pin::pin!(self.push_all(batch.pushes));
+        let events = tokio::select! {
+            biased;
+            pushed = &mut pushed => return pushed.map(|()| None),
+            events = reader.next(self.fanout.config.batch_events), if !self.shutdown.is_cancelled() => events,
+        };
+        match events {
+            Ok(events) => {
+                let (pushed, matched) = tokio::join!(pushed, self.matched(events));
+                pushed.and(matched).map(Some)
+            }
+            Err(error) => {
+                pushed.await?;
+                // It is asked again.
+                if error.is_retryable() { Ok(None) } else { Err(error.into()) }
+            }
         }
     }
 
@@ -121,14 +176,14 @@ impl Consumer {
         }
     }
 
-    /// Matches a batch and pushes what it becomes, several events to a push.
-    async fn fan_out(&self, events: Vec<LoggedEvent>) -> Result<(), Interrupted> {
+    /// What a batch becomes, several events to a push.
+    async fn matched(&self, events: Vec<LoggedEvent>) -> Result<Batch, Interrupted> {
         let revision = self.refreshed().await?;
         let most = self.fanout.config.push_deliveries;
-        let mut pushes: Vec<Push> = Vec::new();
-        let mut entries: Vec<JournalEntry> = Vec::new();
+        let mut batch = Batch { last: Position::default(), pushes: Vec::new() };
         let mut answered = true;
         for logged in events {
+            batch.last = logged.position;
             let redelivered = logged.redelivered;
             let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event);
             debug_assert!(at_revision >= revision, "the registry does not go back");
@@ -139,15 +194,18 @@ impl Consumer {
                 answered = self.skip_known(&mut event).await?;
             }
             for (part, entry) in event.into_parts(most, self.clock.now()) {
-                if pushes.len() + part.len() > most {
-                    self.push(std::mem::take(&mut pushes), std::mem::take(&mut entries)).await?;
-                }
-                pushes.extend(part);
-                entries.push(entry);
+                batch.add(part, entry, most);
             }
             self.metrics.fanout_events.with_label_values(&[result]).inc();
         }
-        self.push(pushes, entries).await
+        Ok(batch)
+    }
+
+    async fn push_all(&self, pushes: Vec<(Vec<Push>, Vec<JournalEntry>)>) -> Result<(), Interrupted> {
+        for (pushes, entries) in pushes {
+            self.push(pushes, entries).await?;
+        }
+        Ok(())
     }
 
     /// Promise 2: the registry has everything that the store had before this was called, which is after acceptance.

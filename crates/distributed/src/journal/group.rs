@@ -2,7 +2,7 @@
 //!
 //! A process that settles thousands of deliveries a second would otherwise publish, and every reader receive, as many messages.
 //! Nobody waits for company: where nothing is on its way an entry goes at once, alone. There is no task for it: of those who
-//! wait, one publishes for all.
+//! wait, one publishes for all. Where one of its messages is refused, all whose entries went with it are told so.
 
 use std::collections::VecDeque;
 
@@ -18,6 +18,8 @@ use crate::store::Store;
 
 /// The most bytes of a message of several entries; one entry alone may be larger.
 const BYTES: usize = 256 * 1024;
+/// The most messages that go together: whoever appends many entries does not wait for the server once for each message.
+const AT_ONCE: usize = 16;
 
 /// Entries that wait to be published.
 #[derive(Default)]
@@ -114,22 +116,31 @@ impl Group {
         Ok(())
     }
 
-    /// Publishes the first of those that wait, as many as fit into a message.
+    /// Publishes the first of those that wait, in as few messages as they fit into.
     async fn publish(&self, store: &Store, subject: &str, doing: &'static str) {
-        let (lines, told) = self.take();
-        if told.is_empty() {
+        let (mut drafts, mut all_told) = (Vec::new(), Vec::new());
+        while drafts.len() < AT_ONCE {
+            let (lines, told) = self.take();
+            if told.is_empty() {
+                break;
+            }
+            drafts.push(Draft::new(subject.to_owned(), Bytes::from(lines.text)));
+            all_told.extend(told);
+        }
+        if drafts.is_empty() {
             return;
         }
-        let published = store.publish(doing, Draft::new(subject.to_owned(), Bytes::from(lines.text))).await;
+        let published = store.publish_all(doing, drafts).await;
         let answer = published
             .map(drop)
             .map_err(|error| Failed { kind: error.kind, why: fanfare_runtime::tasks::report(&error).to_string() });
-        for told in told {
+        for told in all_told {
             // One that does not wait any more has given up.
             let _ = told.send(answer.clone());
         }
     }
 
+    /// What fits into the next message.
     fn take(&self) -> (Lines, Vec<oneshot::Sender<Result<(), Failed>>>) {
         let (mut lines, mut told) = (Lines::default(), Vec::new());
         let mut waiting = self.waiting.lock();

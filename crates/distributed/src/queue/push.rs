@@ -34,9 +34,9 @@ pub(super) struct HighWater {
 ///
 /// 1. What may have been pushed before, and Redis knows to be in the queue, or ended, or stands ready, is left out.
 /// 2. The rest is published; what JetStream has seen before is no news.
-/// 3. Redis notes what does not stand ready: most deliveries are known to it soon after, by their claim, and until then they are
-///    found where they stand, at the cost of a question for those alone that are pushed again.
-/// 4. The journal tells of it.
+/// 3. At once, since neither needs the other: Redis notes what does not stand ready, and the journal tells of it. Most deliveries
+///    are known to Redis soon after, by their claim, and until then they are found where they stand, at the cost of a question
+///    for those alone that are pushed again.
 ///
 /// After a crash in between, the whole is pushed again: published deliveries are recognised by Redis, by their place or by their
 /// message id, and the journal may tell twice.
@@ -53,13 +53,13 @@ pub(super) async fn push(engine: &Distributed, pushes: Vec<Push>, entries: &[Jou
         let answers = engine.shared.store.publish_all(DOING, drafts.collect()).await?;
         new = answers.iter().filter(|answer| !answer.duplicate).count();
         cut(engine, "after the deliveries")?;
-        note(engine, &pushes).await;
-        cut(engine, "after the note")?;
     }
-    if !entries.is_empty() {
-        journal::append(engine, DOING, entries).await?;
-    }
-    Ok(new)
+    let told = async {
+        cut(engine, "before the journal")?;
+        if entries.is_empty() { Ok(()) } else { journal::append(engine, DOING, entries).await }
+    };
+    let ((), told) = tokio::join!(note(engine, &pushes), told);
+    told.map(|()| new)
 }
 
 /// What neither Redis knows nor stands ready, each once. Without Redis all of it: message ids recognise what was pushed lately.

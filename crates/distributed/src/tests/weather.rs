@@ -136,7 +136,7 @@ async fn a_redis_that_was_emptied_loses_no_delivery() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_that_is_cut_off_anywhere_is_whole_when_it_is_repeated() {
-    for point in ["after the deliveries", "after the note"] {
+    for point in ["after the deliveries", "before the journal"] {
         let servers = Servers::begin().await;
         let engine = servers.connect().await;
         let now = servers.clock().now();
@@ -152,7 +152,7 @@ async fn a_push_that_is_cut_off_anywhere_is_whole_when_it_is_repeated() {
         // The fan-out that comes next may see the gates otherwise.
         let mut again = pushes();
         again.iter_mut().for_each(|push| push.place = Place::Ready);
-        let second = engine.push(if point == "after the note" { again } else { pushes() }, vec![entry(1)]).await;
+        let second = engine.push(if point == "before the journal" { again } else { pushes() }, vec![entry(1)]).await;
         assert_eq!(second.unwrap(), 0, "{point}");
         let view = ports(engine.clone());
         assert_eq!(lease(&view, 1).await[0].delivery.header.event.as_str(), "ready");
