@@ -34,13 +34,13 @@ pub struct FanoutConfig {
     /// Default 200000.
     pub max_ready: u64,
     /// How long a position may lag behind its pushes, at most; after a crash that much is matched again, and recognised.
-    /// Default 50ms.
+    /// Default 10ms: senders are held back by what no position has passed.
     pub advance_every: Span,
 }
 
 impl Default for FanoutConfig {
     fn default() -> Self {
-        Self { batch_events: 256, push_deliveries: 1000, max_ready: 200_000, advance_every: Span::from_millis(50) }
+        Self { batch_events: 256, push_deliveries: 1000, max_ready: 200_000, advance_every: Span::from_millis(10) }
     }
 }
 

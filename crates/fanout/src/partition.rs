@@ -24,6 +24,7 @@ use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_runtime::Shutdown;
 use fanfare_runtime::tasks::report;
 use fanfare_telemetry::Metrics;
+use tokio::sync::Notify;
 
 use crate::Fanout;
 use crate::matching::{Matched, matched};
@@ -35,14 +36,22 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(crate) struct Consumer {
+    context: Context,
+    unadvanced: Unadvanced,
+}
+
+/// What a consumer works with.
+struct Context {
     fanout: Fanout,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     shutdown: Shutdown,
     room: Arc<Room>,
-    /// Pushed, but not passed by the durable position yet; and since when.
-    unadvanced: Option<(Position, Monotonic)>,
 }
+
+/// What has been pushed, but not passed by the durable position yet; and since when.
+#[derive(Default)]
+struct Unadvanced(Option<(Position, Monotonic)>);
 
 /// Events that have been matched and not been pushed.
 struct Batch {
@@ -87,7 +96,8 @@ impl Consumer {
         shutdown: Shutdown,
         room: Arc<Room>,
     ) -> Self {
-        Self { fanout, clock, metrics, shutdown, room, unadvanced: None }
+        let context = Context { fanout, clock, metrics, shutdown, room };
+        Self { context, unadvanced: Unadvanced::default() }
     }
 
     /// Consumes until shutdown, or until the partition has gone to another process.
@@ -97,7 +107,7 @@ impl Consumer {
         match self.consume(&mut *reader).await {
             Ok(()) | Err(Interrupted::Stopping) => {
                 // Only spares the next holder work; failing is no loss.
-                let _ = self.advance(&mut *reader).await;
+                let _ = self.unadvanced.advance(&self.context, &mut *reader).await;
                 Ok(())
             }
             Err(Interrupted::Failed(error)) if error.kind == StoreErrorKind::Lost => {
@@ -114,68 +124,148 @@ impl Consumer {
             let batch = match ahead.take() {
                 Some(batch) => batch,
                 None => match self.next_batch(reader).await? {
-                    Some(events) => self.matched(events).await?,
+                    Some(events) => self.context.matched(events).await?,
                     None => return Ok(()),
                 },
             };
             self.wait_for_room(reader).await?;
             let last = batch.last;
             ahead = self.push_and_look_ahead(batch, reader).await?;
-            let since = self.unadvanced.map_or_else(|| self.clock.monotonic(), |(_, since)| since);
-            self.unadvanced = Some((last, since));
-            self.advance_if_due(reader).await?;
+            self.unadvanced.pushed(last, self.context.clock.monotonic());
         }
     }
 
-    /// Pushes a batch; meanwhile what is there already is read and matched. It is pushed after this batch: what one conversation
-    /// has in both stays in order.
+    /// Pushes a batch; meanwhile the position is advanced past those before, if it has lagged long enough, and what is there
+    /// already is read and matched. It is pushed after this batch: what one conversation has in both stays in order.
     async fn push_and_look_ahead(
-        &self,
+        &mut self,
         batch: Batch,
         reader: &mut dyn PartitionReader,
     ) -> Result<Option<Batch>, Interrupted> {
-        let mut pushed = std::pin::pin!(self.push_all(batch.pushes));
-        let events = tokio::select! {
-            biased;
-            pushed = &mut pushed => return pushed.map(|()| None),
-            events = reader.next(self.fanout.config.batch_events), if !self.shutdown.is_cancelled() => events,
+        let Self { context, unadvanced } = self;
+        let is_pushed = Notify::new();
+        let push = async {
+            let pushed = context.push_all(batch.pushes).await;
+            is_pushed.notify_one();
+            pushed
         };
-        match events {
-            Ok(events) => {
-                let (pushed, matched) = tokio::join!(pushed, self.matched(events));
-                pushed.and(matched).map(Some)
-            }
-            Err(error) => {
-                pushed.await?;
+        let ahead = async {
+            unadvanced.advance_if_due(context, reader).await?;
+            let events = tokio::select! {
+                biased;
+                () = context.shutdown.cancelled() => return Ok(None),
+                () = is_pushed.notified() => return Ok(None),
+                events = reader.next(context.fanout.config.batch_events) => events,
+            };
+            match events {
+                Ok(events) => context.matched(events).await.map(Some),
                 // It is asked again.
-                if error.is_retryable() { Ok(None) } else { Err(error.into()) }
+                Err(error) if error.is_retryable() => Ok(None),
+                Err(error) => Err(error.into()),
             }
-        }
+        };
+        let (pushed, ahead) = tokio::join!(push, ahead);
+        pushed.and(ahead)
     }
 
     /// Waits for events; meanwhile advances the position when it has lagged long enough. `None` on shutdown.
     async fn next_batch(&mut self, reader: &mut dyn PartitionReader) -> Result<Option<Vec<LoggedEvent>>, Interrupted> {
+        let Self { context, unadvanced } = self;
         loop {
-            let due = self.unadvanced.map(|(_, since)| since.after(self.fanout.config.advance_every.get()));
+            let due = unadvanced.due(context);
             let lagging = async {
                 match due {
-                    Some(due) => self.clock.sleep_until(due).await,
+                    Some(due) => context.clock.sleep_until(due).await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return Ok(None),
-                batch = reader.next(self.fanout.config.batch_events) => match batch {
+                () = context.shutdown.cancelled() => return Ok(None),
+                batch = reader.next(context.fanout.config.batch_events) => match batch {
                     Ok(events) => return Ok(Some(events)),
-                    Err(error) if error.is_retryable() => pause(&*self.clock, &self.shutdown, &error).await,
+                    Err(error) if error.is_retryable() => pause(&*context.clock, &context.shutdown, &error).await,
                     Err(error) => return Err(error.into()),
                 },
-                () = lagging => self.advance(reader).await?,
+                () = lagging => unadvanced.advance(context, reader).await?,
             }
         }
     }
 
+    /// Holds back while the queue has as many ready deliveries as it may.
+    async fn wait_for_room(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        let Self { context, unadvanced } = self;
+        let room = &context.room;
+        if room.is_known(context.clock.monotonic()) {
+            return Ok(());
+        }
+        let mut told = false;
+        loop {
+            let ask = || context.fanout.queue.ready();
+            let Some(ready) = persist(&*context.clock, &context.shutdown, "read the queue's depth", ask).await? else {
+                return Err(Interrupted::Stopping);
+            };
+            if room.answered(ready, context.clock.monotonic()) {
+                return Ok(());
+            }
+            if !told {
+                tracing::warn!(
+                    ready,
+                    max_ready = context.fanout.config.max_ready,
+                    "fan-out pauses: too many deliveries are ready; are enough workers running?"
+                );
+                told = true;
+            }
+            tokio::select! {
+                biased;
+                () = context.shutdown.cancelled() => return Err(Interrupted::Stopping),
+                () = context.clock.sleep(LOOK_AGAIN) => {}
+            }
+            // What has been pushed is done with, however long the next events have to wait.
+            unadvanced.advance_if_due(context, reader).await?;
+        }
+    }
+}
+
+impl Unadvanced {
+    fn pushed(&mut self, last: Position, now: Monotonic) {
+        let since = self.0.map_or(now, |(_, since)| since);
+        self.0 = Some((last, since));
+    }
+
+    /// When the position has lagged long enough.
+    fn due(&self, context: &Context) -> Option<Monotonic> {
+        self.0.map(|(_, since)| since.after(context.fanout.config.advance_every.get()))
+    }
+
+    /// Advances the position if it has lagged long enough.
+    async fn advance_if_due(
+        &mut self,
+        context: &Context,
+        reader: &mut dyn PartitionReader,
+    ) -> Result<(), Interrupted> {
+        match self.due(context) {
+            Some(due) if context.clock.monotonic() >= due => self.advance(context, reader).await,
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn advance(&mut self, context: &Context, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
+        let Some((position, _)) = self.0.take() else { return Ok(()) };
+        match reader.advance(position).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_retryable() => {
+                // The next advance covers this one.
+                self.0 = Some((position, context.clock.monotonic()));
+                pause(&*context.clock, &context.shutdown, &error).await;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Context {
     /// What a batch becomes, several events to a push.
     async fn matched(&self, events: Vec<LoggedEvent>) -> Result<Batch, Interrupted> {
         let revision = self.refreshed().await?;
@@ -262,61 +352,6 @@ impl Consumer {
                 Ok(())
             }
             None => Err(Interrupted::Stopping),
-        }
-    }
-
-    /// Advances the position if it has lagged long enough.
-    async fn advance_if_due(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
-        let every = self.fanout.config.advance_every.get();
-        match self.unadvanced {
-            Some((_, since)) if self.clock.monotonic().since(since) >= every => self.advance(reader).await,
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    async fn advance(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
-        let Some((position, _)) = self.unadvanced.take() else { return Ok(()) };
-        match reader.advance(position).await {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_retryable() => {
-                // The next advance covers this one.
-                self.unadvanced = Some((position, self.clock.monotonic()));
-                pause(&*self.clock, &self.shutdown, &error).await;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Holds back while the queue has as many ready deliveries as it may.
-    async fn wait_for_room(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
-        if self.room.is_known(self.clock.monotonic()) {
-            return Ok(());
-        }
-        let mut told = false;
-        loop {
-            let ask = || self.fanout.queue.ready();
-            let Some(ready) = persist(&*self.clock, &self.shutdown, "read the queue's depth", ask).await? else {
-                return Err(Interrupted::Stopping);
-            };
-            if self.room.answered(ready, self.clock.monotonic()) {
-                return Ok(());
-            }
-            if !told {
-                tracing::warn!(
-                    ready,
-                    max_ready = self.fanout.config.max_ready,
-                    "fan-out pauses: too many deliveries are ready; are enough workers running?"
-                );
-                told = true;
-            }
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
-                () = self.clock.sleep(LOOK_AGAIN) => {}
-            }
-            // What has been pushed is done with, however long the next events have to wait.
-            self.advance_if_due(reader).await?;
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Whether there is room for more: behind ingest in the log, and in this process's memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use fanfare_core::clock::Clock;
 use fanfare_core::event::Event;
 use fanfare_core::ports::{EventLog, StoreResult};
 use fanfare_http::Problem;
@@ -9,6 +11,11 @@ use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 /// Bodies are counted in blocks of this many bytes.
 const BLOCK: usize = 1024;
+/// How long a request waits for its line to get shorter before its sender is told to wait: whoever publishes more than can be
+/// fanned out is slowed down to that, and hears of it only when it is stuck.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// How often it is looked meanwhile.
+const LOOK: Duration = Duration::from_millis(5);
 /// The longest that a sender is told to wait for the backlog to shrink, in seconds.
 const LONGEST_WAIT: u64 = 30;
 
@@ -52,16 +59,21 @@ impl Line {
         if self.max == 0 || events.is_empty() { Ok(false) } else { self.log.is_crowded(events, self.max).await }
     }
 
-    /// 429 while it is so.
-    pub(crate) async fn check(&self, events: &[Event]) -> Result<(), Problem> {
-        if !self.is_full(events).await.map_err(|error| Problem::unavailable(&error))? {
-            return Ok(());
+    /// 429 while it is so, after a moment: as long as bodies have plenty of room it is waited for. A project that floods does not
+    /// take the room of others by it.
+    pub(crate) async fn check(&self, events: &[Event], memory: &BodyMemory, clock: &dyn Clock) -> Result<(), Problem> {
+        let until = clock.monotonic().after(PATIENCE);
+        while self.is_full(events).await.map_err(|error| Problem::unavailable(&error))? {
+            if clock.monotonic() >= until || memory.is_half_full() {
+                let detail = format!(
+                    "{} or more events of this project wait to be fanned out in one line; nothing was accepted",
+                    self.max
+                );
+                return Err(Problem::too_many_requests(detail, 1));
+            }
+            clock.sleep(LOOK).await;
         }
-        let detail = format!(
-            "{} or more events of this project wait to be fanned out in one line; nothing was accepted",
-            self.max
-        );
-        Err(Problem::too_many_requests(detail, 1))
+        Ok(())
     }
 }
 
@@ -73,11 +85,19 @@ fn wait_for(waiting: u64, max: u64) -> u32 {
 
 /// The bound on bytes of bodies in memory.
 #[derive(Debug)]
-pub(crate) struct BodyMemory(Semaphore);
+pub(crate) struct BodyMemory {
+    free: Semaphore,
+    blocks: usize,
+}
 
 impl BodyMemory {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Semaphore::new((bytes / BLOCK).clamp(1, Semaphore::MAX_PERMITS)))
+        let blocks = (bytes / BLOCK).clamp(1, Semaphore::MAX_PERMITS);
+        Self { free: Semaphore::new(blocks), blocks }
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.free.available_permits() < self.blocks / 2
     }
 
     /// Room for one body, none yet.
@@ -102,7 +122,7 @@ impl Room<'_> {
         if more == 0 {
             return Ok(());
         }
-        match u32::try_from(more).map(|more| self.memory.0.try_acquire_many(more)) {
+        match u32::try_from(more).map(|more| self.memory.free.try_acquire_many(more)) {
             Ok(Ok(permit)) => {
                 self.blocks += more;
                 match &mut self.permit {
@@ -143,6 +163,6 @@ mod tests {
         drop(one);
         two.grow_to(4 * BLOCK).unwrap();
         drop(two);
-        assert_eq!(memory.0.available_permits(), 4);
+        assert_eq!(memory.free.available_permits(), 4);
     }
 }

@@ -234,7 +234,7 @@ impl Publisher {
 
     /// Appends; when this returns, what was accepted is durable.
     async fn append(&self, events: Vec<Event>, arrived: Monotonic) -> Result<Vec<Appended>, Problem> {
-        self.line.check(&events).await?;
+        self.line.check(&events, &self.memory, &*self.clock).await?;
         let appended = self.log.append(events).await.map_err(|error| Problem::unavailable(&error))?;
         self.counters.durable_after(self.clock.monotonic().since(arrived));
         Ok(appended)

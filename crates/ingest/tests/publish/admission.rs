@@ -6,7 +6,7 @@ use fanfare_core::ports::StoreErrorKind;
 use fanfare_ingest::IngestConfig;
 use serde_json::{Value, json};
 
-use crate::world::{BANK, BATCH, JSON, World, soon};
+use crate::world::{Answer, BANK, BATCH, JSON, World, soon};
 
 const EVENT: &str = r#"{"type": "order.paid", "data": {}}"#;
 
@@ -55,19 +55,37 @@ async fn a_long_backlog_is_told_until_it_is_shorter() {
     assert_eq!(world.post(JSON, EVENT).await.status, 202);
 }
 
-#[tokio::test]
-async fn a_projects_line_that_is_too_long_is_told_until_it_is_shorter() {
-    let world = World::with(IngestConfig { max_project_backlog: 100, ..IngestConfig::default() }).await;
+/// Posts where the line is full; when that has been seen `then` is done.
+async fn post_into_a_full_line(world: &World, body: String, then: impl FnOnce()) -> Answer {
     world.log.set_crowded(100);
+    let asked = world.log.asked().crowded;
+    let posting = tokio::spawn(world.post(JSON, body));
+    soon("the question", async {
+        while world.log.asked().crowded == asked {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    then();
+    posting.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_projects_line_that_is_too_long_is_waited_for_a_moment_and_told_until_it_is_shorter() {
+    let world = World::with(IngestConfig { max_project_backlog: 100, ..IngestConfig::default() }).await;
     for body in [EVENT.to_owned(), batch(10)] {
-        let answer = world.post(JSON, body).await;
+        let later = || world.clock.advance(Duration::from_millis(250));
+        let answer = post_into_a_full_line(&world, body, later).await;
         assert_eq!((answer.status, answer.code()), (429, "too-many-requests"));
         assert!(answer.retry_after() >= 1);
     }
     assert!(world.log.events().is_empty());
     assert_eq!(world.counted("quota"), 11);
-    world.log.set_crowded(99);
-    assert_eq!(world.post(JSON, EVENT).await.status, 202);
+    let shorter = || {
+        world.log.set_crowded(99);
+        world.clock.advance(Duration::from_millis(5));
+    };
+    assert_eq!(post_into_a_full_line(&world, EVENT.to_owned(), shorter).await.status, 202);
     let unbounded = World::with(IngestConfig { max_project_backlog: 0, ..IngestConfig::default() }).await;
     unbounded.log.set_crowded(1_000_000);
     assert_eq!(unbounded.post(JSON, EVENT).await.status, 202);

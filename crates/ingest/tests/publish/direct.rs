@@ -93,7 +93,7 @@ async fn a_line_that_is_crowded_is_waited_for() {
     until("the question", || world.log.asked().crowded > before).await;
     world.log.set_crowded(0);
     until("the project to be put off", || {
-        world.clock.advance(Duration::from_millis(100));
+        world.clock.advance(Duration::from_millis(10));
         world.log.events().len() == 1
     })
     .await;
