@@ -1,12 +1,11 @@
 //! How many events of a project wait to be fanned out in a partition.
 //!
 //! Of what this process has appended it knows where it stands, and so, by the partition's position, how much of it waits. What
-//! others have appended is asked of the server, which walks over the log for it: so only if the log has gone on beyond the
-//! position by as much as the bound. Nothing is asked while what is known here is far below the bound: what others append is seen
-//! when an eighth of it has been appended here.
+//! others have appended is asked of the server, which walks over the log for it: so only if there is as much beyond the position,
+//! of whatever project and partition, as would fill the line. Nothing is asked while what is known here is far below the bound:
+//! what others append is seen when an eighth of it has been appended here.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fanfare_core::clock::Monotonic;
@@ -27,14 +26,22 @@ const AT_BOUND: Duration = Duration::from_millis(4);
 const TIMES: u32 = 20;
 /// The most lines that are known; they are forgotten all at once, which costs a question for each.
 const MOST: usize = 16 * 1024;
+/// Of how many events it is known that they were appended here, whatever line they are in.
+const OURS: usize = 16 * 1024;
 
 /// What is known.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
-    lines: Mutex<HashMap<(u16, ProjectId), Line>>,
-    /// Where the last event stands that this process has appended.
-    end: AtomicU64,
+pub(super) struct Lines(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    lines: HashMap<LineOf, Line>,
+    /// Where the last events stand that this process has appended.
+    ours: BTreeSet<u64>,
 }
+
+/// A partition and a project.
+type LineOf = (u16, ProjectId);
 
 #[derive(Clone, Debug, Default)]
 struct Line {
@@ -45,16 +52,19 @@ struct Line {
     /// How many were appended here since the position was asked.
     since: u64,
     asked: Option<Monotonic>,
+    /// Somebody asks at this moment.
+    is_asking: bool,
     /// Until then it is not counted again.
     counted_until: Option<Monotonic>,
 }
 
 /// What is known of a line.
 #[derive(Debug, PartialEq, Eq)]
-enum Known {
+enum Answer {
     HasRoom,
     Crowded,
-    NotEnough,
+    /// It has to be asked; whoever is told so does it.
+    Ask,
 }
 
 impl Line {
@@ -62,16 +72,32 @@ impl Line {
         self.ours.len() as u64 + self.theirs
     }
 
-    /// The position has come this far, and the log's end, as far as is known here, was there.
-    fn passed(&mut self, position: u64, end: u64, max: u64, now: Monotonic) {
+    fn answer(&mut self, max: u64, now: Monotonic) -> Answer {
+        let is_crowded = self.count() >= max;
+        let is_known = if is_crowded {
+            self.asked.is_some_and(|asked| now.since(asked) < AT_BOUND)
+        } else {
+            self.since < (max / 8).max(1)
+        };
+        if !is_known && !self.is_asking {
+            self.is_asking = true;
+            return Answer::Ask;
+        }
+        if is_crowded { Answer::Crowded } else { Answer::HasRoom }
+    }
+
+    /// The position has come this far; beyond it so many were appended by others, of whatever line. Whether that may be enough to
+    /// fill this one.
+    fn passed(&mut self, position: u64, others: u64, max: u64, now: Monotonic) -> bool {
         while self.ours.front().is_some_and(|first| *first <= position) {
             self.ours.pop_front();
         }
-        if end.saturating_sub(position) < max {
-            // Were all that stands there of this line, it would have room.
+        (self.since, self.asked) = (0, Some(now));
+        let may_be_full = self.ours.len() as u64 + others >= max;
+        if !may_be_full {
             self.theirs = 0;
         }
-        (self.since, self.asked) = (0, Some(now));
+        may_be_full && self.counted_until.is_none_or(|until| now >= until)
     }
 
     fn counted(&mut self, count: u64, began: Monotonic, now: Monotonic) {
@@ -80,35 +106,62 @@ impl Line {
     }
 }
 
+impl Known {
+    /// How many others have appended beyond a position, up to the last that was appended here.
+    fn of_others(&self, position: u64) -> u64 {
+        let end = self.ours.last().copied().unwrap_or(u64::MAX);
+        let ours = self.ours.range(position.saturating_add(1)..).count() as u64;
+        end.saturating_sub(position).saturating_sub(ours)
+    }
+}
+
 impl Lines {
     /// This process has appended one there, under that sequence.
     pub(super) fn grew(&self, partition: u16, project: &ProjectId, sequence: u64) {
-        self.end.fetch_max(sequence, Ordering::Relaxed);
-        if let Some(line) = self.lines.lock().get_mut(&(partition, project.clone())) {
+        let known = &mut *self.0.lock();
+        known.ours.insert(sequence);
+        if known.ours.len() > OURS {
+            known.ours.pop_first();
+        }
+        if let Some(line) = known.lines.get_mut(&(partition, project.clone())) {
             line.ours.push_back(sequence);
             line.since += 1;
         }
     }
 
-    fn known(&self, line: &(u16, ProjectId), max: u64, now: Monotonic) -> Known {
-        let mut lines = self.lines.lock();
-        let Some(line) = lines.get(line) else {
-            if lines.len() >= MOST {
-                lines.clear();
-            }
-            lines.insert(line.clone(), Line::default());
-            return Known::HasRoom;
-        };
-        if line.count() < max {
-            return if line.since < (max / 8).max(1) { Known::HasRoom } else { Known::NotEnough };
+    fn answer(&self, line: &LineOf, max: u64, now: Monotonic) -> Answer {
+        let lines = &mut self.0.lock().lines;
+        if let Some(line) = lines.get_mut(line) {
+            return line.answer(max, now);
         }
-        let lately = line.asked.is_some_and(|asked| now.since(asked) < AT_BOUND);
-        if lately { Known::Crowded } else { Known::NotEnough }
+        if lines.len() >= MOST {
+            lines.clear();
+        }
+        lines.insert(line.clone(), Line::default());
+        Answer::HasRoom
     }
+}
 
-    /// Notes a change of a line, and says what may be in it since.
-    fn change<T>(&self, line: &(u16, ProjectId), change: impl FnOnce(&mut Line) -> T) -> T {
-        change(self.lines.lock().entry(line.clone()).or_default())
+/// Whoever asks of a line; once it is dropped, the next one may.
+struct Asking<'l> {
+    lines: &'l Lines,
+    line: &'l LineOf,
+}
+
+impl Asking<'_> {
+    /// Notes what has been heard; `None` if the line has been forgotten meanwhile.
+    fn heard<T>(&self, change: impl FnOnce(&mut Line, u64) -> T, position: u64) -> Option<T> {
+        let known = &mut *self.lines.0.lock();
+        let others = known.of_others(position);
+        known.lines.get_mut(self.line).map(|line| change(line, others))
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = self.lines.0.lock().lines.get_mut(self.line) {
+            line.is_asking = false;
+        }
     }
 }
 
@@ -116,10 +169,10 @@ pub(super) async fn is_crowded(engine: &Distributed, events: &[Event], max: u64)
     let lines = &engine.shared.events.lines;
     let of = |event: &Event| (super::append::partition(engine, event), event.header.project.clone());
     for line in events.iter().map(of).collect::<BTreeSet<_>>() {
-        let is_crowded = match lines.known(&line, max, engine.shared.clock.monotonic()) {
-            Known::HasRoom => false,
-            Known::Crowded => true,
-            Known::NotEnough => ask(engine, &line, max).await? >= max,
+        let is_crowded = match lines.answer(&line, max, engine.shared.clock.monotonic()) {
+            Answer::HasRoom => false,
+            Answer::Crowded => true,
+            Answer::Ask => ask(engine, &Asking { lines, line: &line }, max).await? >= max,
         };
         if is_crowded {
             return Ok(true);
@@ -129,24 +182,20 @@ pub(super) async fn is_crowded(engine: &Distributed, events: &[Event], max: u64)
 }
 
 /// How many wait in a line, as far as it matters.
-async fn ask(engine: &Distributed, line: &(u16, ProjectId), max: u64) -> StoreResult<u64> {
-    let (clock, lines) = (&engine.shared.clock, &engine.shared.events.lines);
-    // Before the position: what is appended meanwhile is looked at the next time.
-    let end = lines.end.load(Ordering::Relaxed);
-    let position = position::of(engine, DOING, line.0).await?;
+async fn ask(engine: &Distributed, asking: &Asking<'_>, max: u64) -> StoreResult<u64> {
+    let (clock, (partition, project)) = (&engine.shared.clock, asking.line);
+    let position = position::of(engine, DOING, *partition).await?;
     let began = clock.monotonic();
-    let (count, is_counted) = lines.change(line, |line| {
-        line.passed(position, end, max, began);
-        (line.count(), line.counted_until.is_some_and(|until| began < until))
-    });
-    if end.saturating_sub(position) < max || is_counted {
+    let passed = |line: &mut Line, others| (line.passed(position, others, max, began), line.count());
+    let (is_to_count, count) = asking.heard(passed, position).unwrap_or((true, 0));
+    if !is_to_count {
         return Ok(count);
     }
-    let (names, subject) = (&engine.shared.names, engine.shared.names.partition_of_project(line.0, &line.1));
+    let (names, subject) = (&engine.shared.names, engine.shared.names.partition_of_project(*partition, project));
     let request = BatchRequest { from: Some(position + 1), next: Some(&subject), last_of: &[], batch: 1 };
     let first = engine.shared.store.batch(DOING, &names.events(), &request).await?.pop();
     let count = first.map_or(0, |first| first.count());
-    lines.change(line, |line| line.counted(count, began, clock.monotonic()));
+    asking.heard(|line, _| line.counted(count, began, clock.monotonic()), position);
     Ok(count)
 }
 
@@ -154,39 +203,49 @@ async fn ask(engine: &Distributed, line: &(u16, ProjectId), max: u64) -> StoreRe
 mod tests {
     use super::*;
 
-    fn line() -> (u16, ProjectId) {
+    fn line() -> LineOf {
         (3, ProjectId::new("shop").unwrap())
     }
 
     #[test]
-    fn the_server_is_asked_when_what_is_known_is_not_enough() {
+    fn the_server_is_asked_when_what_is_known_is_not_enough_and_once_at_a_time() {
         let (lines, line, now) = (Lines::default(), line(), Monotonic::default());
-        let known = |now| lines.known(&line, 16, now);
-        assert_eq!(known(now), Known::HasRoom);
+        let answer = |now| lines.answer(&line, 16, now);
+        assert_eq!(answer(now), Answer::HasRoom);
         lines.grew(3, &line.1, 7);
-        assert_eq!(known(now), Known::HasRoom);
+        assert_eq!(answer(now), Answer::HasRoom);
         lines.grew(3, &line.1, 8);
-        assert_eq!(known(now), Known::NotEnough);
-        lines.change(&line, |line| {
-            line.passed(0, 100, 16, now);
-            line.counted(15, now, now);
-        });
-        assert_eq!(known(now), Known::HasRoom);
+        assert_eq!((answer(now), answer(now)), (Answer::Ask, Answer::HasRoom));
+        let asking = Asking { lines: &lines, line: &line };
+        assert_eq!(asking.heard(|line, others| line.passed(0, others, 16, now), 0), Some(false));
+        asking.heard(|line, _| line.counted(15, now, now), 0);
+        drop(asking);
+        assert_eq!(answer(now), Answer::HasRoom);
         lines.grew(3, &line.1, 9);
-        assert_eq!(known(now), Known::Crowded);
-        assert_eq!(known(now.after(AT_BOUND)), Known::NotEnough);
+        assert_eq!(answer(now), Answer::Crowded);
+        let later = now.after(AT_BOUND);
+        assert_eq!((answer(later), answer(later)), (Answer::Ask, Answer::Crowded));
     }
 
     #[test]
-    fn what_was_appended_here_is_known_by_the_position_and_what_others_did_for_as_long_as_the_log_is_far_ahead() {
-        let (mut line, now) = (Line::default(), Monotonic::default());
-        line.ours.extend([10, 12, 14]);
-        line.passed(9, 90, 16, now);
+    fn what_others_appended_is_counted_only_where_it_could_fill_the_line() {
+        let (lines, shop, now) = (Lines::default(), line(), Monotonic::default());
+        lines.answer(&shop, 16, now);
+        assert!(lines.0.lock().of_others(0) > 1 << 60, "nothing is known");
+        for sequence in [10, 12, 14] {
+            lines.grew(3, &shop.1, sequence);
+        }
+        lines.grew(4, &shop.1, 15);
+        assert_eq!([9, 11, 14, 15, 99].map(|position| lines.0.lock().of_others(position)), [2, 1, 0, 0, 0]);
+        let mut line = lines.0.lock().lines[&shop].clone();
+        assert!(!line.passed(9, 12, 16, now));
+        assert!(line.passed(9, 13, 16, now));
         line.counted(20, now, now.after(Duration::from_millis(5)));
-        assert_eq!((line.count(), line.counted_until), (20, Some(now.after(Duration::from_millis(105)))));
-        line.passed(12, 90, 16, now);
-        assert_eq!(line.count(), 18);
-        line.passed(13, 28, 16, now);
+        assert_eq!(line.count(), 20);
+        assert!(!line.passed(12, 99, 16, now.after(Duration::from_millis(104))));
+        assert_eq!(line.count(), 18, "what is ours goes by the position");
+        assert!(line.passed(12, 99, 16, now.after(Duration::from_millis(105))));
+        assert!(!line.passed(12, 14, 16, now));
         assert_eq!(line.count(), 1);
     }
 }
