@@ -15,7 +15,7 @@ const BLOCK: usize = 1024;
 /// fanned out is slowed down to that, and hears of it only when it is stuck.
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How often it is looked meanwhile.
-const LOOK: Duration = Duration::from_millis(8);
+const LOOK: Duration = Duration::from_millis(4);
 /// The longest that a sender is told to wait for the backlog to shrink, in seconds.
 const LONGEST_WAIT: u64 = 30;
 

@@ -19,7 +19,7 @@ pub struct IngestConfig {
     pub max_backlog: u64,
     /// Accepted events of one project that may wait to be fanned out in one partition (all with the same subject are in one, and
     /// all without); beyond that requests wait a quarter of a second, then 429, and what the project published to NATS waits there.
-    /// Up to 1,000,000; 0 = no bound. Default 100: a partition is one line, and whoever stands behind that many in it waits some
+    /// Up to 1,000,000; 0 = no bound. Default 50: a partition is one line, and whoever stands behind that many in it waits some
     /// tens of milliseconds on a busy machine.
     pub max_project_backlog: u64,
     /// Bytes of request bodies in memory at a time, at least 8 MiB (one full batch); beyond that 503. A body counts until its
@@ -34,7 +34,7 @@ impl Default for IngestConfig {
             events_per_second: 10_000,
             burst: 20_000,
             max_backlog: 100_000,
-            max_project_backlog: 100,
+            max_project_backlog: 50,
             max_body_bytes: 256 * 1024 * 1024,
         }
     }

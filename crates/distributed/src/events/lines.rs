@@ -21,7 +21,7 @@ use crate::store::BatchRequest;
 const DOING: &str = "count what waits of a project";
 
 /// For how long a line that is at its bound is not asked of again.
-const AT_BOUND: Duration = Duration::from_millis(4);
+const AT_BOUND: Duration = Duration::from_millis(3);
 /// It is not counted again before that many times as long as counting it took: the server does something else as well.
 const TIMES: u32 = 20;
 /// The most lines that are known; they are forgotten all at once, which costs a question for each.

@@ -83,7 +83,7 @@ async fn a_projects_line_that_is_too_long_is_waited_for_a_moment_and_told_until_
     assert_eq!(world.counted("quota"), 11);
     let shorter = || {
         world.log.set_crowded(99);
-        world.clock.advance(Duration::from_millis(8));
+        world.clock.advance(Duration::from_millis(4));
     };
     assert_eq!(post_into_a_full_line(&world, EVENT.to_owned(), shorter).await.status, 202);
     let unbounded = World::with(IngestConfig { max_project_backlog: 0, ..IngestConfig::default() }).await;
