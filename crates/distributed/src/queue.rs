@@ -22,7 +22,8 @@ use fanfare_core::delivery::{Delivery, Settlement};
 use fanfare_core::ids::{DeliveryId, WebhookId};
 use fanfare_core::journal::JournalEntry;
 use fanfare_core::ports::delivery_queue::{
-    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, Settling, Withdrawal,
+    BringForward, GateDepth, GatePosition, GateShare, Lease, LeaseToken, Push, QueueDepth, ReadyDepth, Settling,
+    Withdrawal,
 };
 use fanfare_core::ports::{DeliveryQueue, StoreResult};
 use parking_lot::Mutex;
@@ -99,7 +100,7 @@ impl DeliveryQueue for Distributed {
         depth::depth(self).await
     }
 
-    async fn ready(&self) -> StoreResult<u64> {
+    async fn ready(&self) -> StoreResult<ReadyDepth> {
         depth::ready(self).await
     }
 

@@ -33,8 +33,8 @@ pub struct FanoutConfig {
     /// Ready deliveries above which fan-out pauses, so that the queue grows in the log of events, where it is cheap.
     /// Default 200000.
     pub max_ready: u64,
-    /// How long a position may lag behind its pushes, at most; after a crash that much is matched again, and recognised.
-    /// Default 10ms: senders are held back by what no position has passed.
+    /// How long a position may lag behind its pushes, at most, and five times as long while they are fewer than 16; after a crash
+    /// that much is matched again, and recognised. Default 10ms: senders are held back by what no position has passed.
     pub advance_every: Span,
 }
 

@@ -1,12 +1,12 @@
-//! One partition's consumer: reads, matches, pushes, advances, in this order. The next batch is read and matched while one is
-//! pushed, since both wait for the store most of the time; it is pushed when that one is done.
+//! One partition's consumer: reads, matches, pushes, advances, in this order.
 //!
 //! Crash order, for each batch: 1. the pushes with their journal entries are durable; 2. the position passes them. A
 //! crash between the two has the batch read again, marked as redelivered; its deliveries are the same ones, and those that
 //! have ended or moved meanwhile are skipped, or recognised by the queue where nobody can say which they are: it knows each
 //! delivery's first push by its message id or its row for longer than a partition takes to find its next holder. What is
-//! older, and was delivered before, may then be sent again, as while claims are not answered (promise 3). The position is advanced at intervals rather than after every batch, since
-//! each advance is a commit of its own and what it saves is only work after a crash.
+//! older, and was delivered before, may then be sent again, as while claims are not answered (promise 3). The position is advanced at
+//! intervals rather than after every batch, and beside the next push: each advance is a commit of its own, and what it saves is
+//! work after a crash.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,16 +24,20 @@ use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
 use fanfare_runtime::Shutdown;
 use fanfare_runtime::tasks::report;
 use fanfare_telemetry::Metrics;
-use tokio::sync::Notify;
 
 use crate::Fanout;
 use crate::matching::{Matched, matched};
-use crate::room::Room;
+use crate::room::{Has, Room};
 
 /// How long to wait after a failure of the store before the act is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often the queue's depth is looked at while fan-out pauses for it.
+/// For fewer events than these the position may lag that many times as long.
+const FEW: usize = 16;
+const FOR_FEW: u32 = 5;
+/// How often the queue is looked at while fan-out pauses since too many deliveries are ready, and while it holds back since the
+/// oldest has been ready for long.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOK_SOON: Duration = Duration::from_millis(10);
 
 pub(crate) struct Consumer {
     context: Context,
@@ -49,29 +53,15 @@ struct Context {
     room: Arc<Room>,
 }
 
-/// What has been pushed, but not passed by the durable position yet; and since when.
+/// What has been pushed, but not passed by the durable position yet.
 #[derive(Default)]
-struct Unadvanced(Option<(Position, Monotonic)>);
+struct Unadvanced(Option<Lag>);
 
-/// Events that have been matched and not been pushed.
-struct Batch {
-    /// The position of the last of them.
+#[derive(Clone, Copy)]
+struct Lag {
     last: Position,
-    /// What they become, in the pushes that it takes, each with what the journal is to tell of it.
-    pushes: Vec<(Vec<Push>, Vec<JournalEntry>)>,
-}
-
-impl Batch {
-    /// Adds to the last push, or to another one where that would have more than `most` deliveries.
-    fn add(&mut self, part: Vec<Push>, entry: JournalEntry, most: usize) {
-        match self.pushes.last_mut().filter(|(pushes, _)| pushes.len() + part.len() <= most) {
-            Some((pushes, entries)) => {
-                pushes.extend(part);
-                entries.push(entry);
-            }
-            None => self.pushes.push((part, vec![entry])),
-        }
-    }
+    since: Monotonic,
+    events: usize,
 }
 
 /// Why a step was not completed.
@@ -119,53 +109,18 @@ impl Consumer {
     }
 
     async fn consume(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
-        let mut ahead = None;
         loop {
-            let batch = match ahead.take() {
-                Some(batch) => batch,
-                None => match self.next_batch(reader).await? {
-                    Some(events) => self.context.matched(events).await?,
-                    None => return Ok(()),
-                },
-            };
             self.wait_for_room(reader).await?;
-            let last = batch.last;
-            ahead = self.push_and_look_ahead(batch, reader).await?;
-            self.unadvanced.pushed(last, self.context.clock.monotonic());
+            let Some(events) = self.next_batch(reader).await? else { return Ok(()) };
+            let Some(last) = events.last().map(|logged| logged.position) else { continue };
+            let count = events.len();
+            let Self { context, unadvanced } = self;
+            // The store does both at once.
+            let advanced = unadvanced.advance_if_due(context, reader);
+            let (pushed, advanced) = tokio::join!(context.fan_out(events), advanced);
+            pushed.and(advanced)?;
+            unadvanced.pushed(last, count, context.clock.monotonic());
         }
-    }
-
-    /// Pushes a batch; meanwhile the position is advanced past those before, if it has lagged long enough, and what is there
-    /// already is read and matched. It is pushed after this batch: what one conversation has in both stays in order.
-    async fn push_and_look_ahead(
-        &mut self,
-        batch: Batch,
-        reader: &mut dyn PartitionReader,
-    ) -> Result<Option<Batch>, Interrupted> {
-        let Self { context, unadvanced } = self;
-        let is_pushed = Notify::new();
-        let push = async {
-            let pushed = context.push_all(batch.pushes).await;
-            is_pushed.notify_one();
-            pushed
-        };
-        let ahead = async {
-            unadvanced.advance_if_due(context, reader).await?;
-            let events = tokio::select! {
-                biased;
-                () = context.shutdown.cancelled() => return Ok(None),
-                () = is_pushed.notified() => return Ok(None),
-                events = reader.next(context.fanout.config.batch_events) => events,
-            };
-            match events {
-                Ok(events) => context.matched(events).await.map(Some),
-                // It is asked again.
-                Err(error) if error.is_retryable() => Ok(None),
-                Err(error) => Err(error.into()),
-            }
-        };
-        let (pushed, ahead) = tokio::join!(push, ahead);
-        pushed.and(ahead)
     }
 
     /// Waits for events; meanwhile advances the position when it has lagged long enough. `None` on shutdown.
@@ -199,27 +154,30 @@ impl Consumer {
         if room.is_known(context.clock.monotonic()) {
             return Ok(());
         }
-        let mut told = false;
+        let (mut told, since) = (false, context.clock.monotonic());
         loop {
             let ask = || context.fanout.queue.ready();
             let Some(ready) = persist(&*context.clock, &context.shutdown, "read the queue's depth", ask).await? else {
                 return Err(Interrupted::Stopping);
             };
-            if room.answered(ready, context.clock.monotonic()) {
+            let now = context.clock.monotonic();
+            let has = room.answered(ready, now, context.clock.now());
+            if has.is_enough(now.since(since)) {
                 return Ok(());
             }
-            if !told {
+            if has == Has::No && !told {
                 tracing::warn!(
-                    ready,
+                    ready = ready.count,
                     max_ready = context.fanout.config.max_ready,
                     "fan-out pauses: too many deliveries are ready; are enough workers running?"
                 );
                 told = true;
             }
+            let pause = if has == Has::No { LOOK_AGAIN } else { LOOK_SOON };
             tokio::select! {
                 biased;
                 () = context.shutdown.cancelled() => return Err(Interrupted::Stopping),
-                () = context.clock.sleep(LOOK_AGAIN) => {}
+                () = context.clock.sleep(pause) => {}
             }
             // What has been pushed is done with, however long the next events have to wait.
             unadvanced.advance_if_due(context, reader).await?;
@@ -228,22 +186,20 @@ impl Consumer {
 }
 
 impl Unadvanced {
-    fn pushed(&mut self, last: Position, now: Monotonic) {
-        let since = self.0.map_or(now, |(_, since)| since);
-        self.0 = Some((last, since));
+    fn pushed(&mut self, last: Position, count: usize, now: Monotonic) {
+        let (since, events) = self.0.map_or((now, 0), |lag| (lag.since, lag.events));
+        self.0 = Some(Lag { last, since, events: events + count });
     }
 
     /// When the position has lagged long enough.
     fn due(&self, context: &Context) -> Option<Monotonic> {
-        self.0.map(|(_, since)| since.after(context.fanout.config.advance_every.get()))
+        let every = context.fanout.config.advance_every.get();
+        // Nobody waits for a few, and the store has other work.
+        self.0.map(|lag| lag.since.after(if lag.events < FEW { every * FOR_FEW } else { every }))
     }
 
     /// Advances the position if it has lagged long enough.
-    async fn advance_if_due(
-        &mut self,
-        context: &Context,
-        reader: &mut dyn PartitionReader,
-    ) -> Result<(), Interrupted> {
+    async fn advance_if_due(&mut self, context: &Context, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
         match self.due(context) {
             Some(due) if context.clock.monotonic() >= due => self.advance(context, reader).await,
             Some(_) | None => Ok(()),
@@ -251,12 +207,12 @@ impl Unadvanced {
     }
 
     async fn advance(&mut self, context: &Context, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
-        let Some((position, _)) = self.0.take() else { return Ok(()) };
-        match reader.advance(position).await {
+        let Some(lag) = self.0.take() else { return Ok(()) };
+        match reader.advance(lag.last).await {
             Ok(()) => Ok(()),
             Err(error) if error.is_retryable() => {
                 // The next advance covers this one.
-                self.0 = Some((position, context.clock.monotonic()));
+                self.0 = Some(Lag { since: context.clock.monotonic(), ..lag });
                 pause(&*context.clock, &context.shutdown, &error).await;
                 Ok(())
             }
@@ -266,14 +222,14 @@ impl Unadvanced {
 }
 
 impl Context {
-    /// What a batch becomes, several events to a push.
-    async fn matched(&self, events: Vec<LoggedEvent>) -> Result<Batch, Interrupted> {
+    /// Matches a batch and pushes what it becomes, several events to a push.
+    async fn fan_out(&self, events: Vec<LoggedEvent>) -> Result<(), Interrupted> {
         let revision = self.refreshed().await?;
         let most = self.fanout.config.push_deliveries;
-        let mut batch = Batch { last: Position::default(), pushes: Vec::new() };
+        let mut pushes: Vec<Push> = Vec::new();
+        let mut entries: Vec<JournalEntry> = Vec::new();
         let mut answered = true;
         for logged in events {
-            batch.last = logged.position;
             let redelivered = logged.redelivered;
             let (at_revision, webhooks) = self.fanout.registry.matches(&logged.event);
             debug_assert!(at_revision >= revision, "the registry does not go back");
@@ -284,18 +240,15 @@ impl Context {
                 answered = self.skip_known(&mut event).await?;
             }
             for (part, entry) in event.into_parts(most, self.clock.now()) {
-                batch.add(part, entry, most);
+                if pushes.len() + part.len() > most {
+                    self.push(std::mem::take(&mut pushes), std::mem::take(&mut entries)).await?;
+                }
+                pushes.extend(part);
+                entries.push(entry);
             }
             self.metrics.fanout_events.with_label_values(&[result]).inc();
         }
-        Ok(batch)
-    }
-
-    async fn push_all(&self, pushes: Vec<(Vec<Push>, Vec<JournalEntry>)>) -> Result<(), Interrupted> {
-        for (pushes, entries) in pushes {
-            self.push(pushes, entries).await?;
-        }
-        Ok(())
+        self.push(pushes, entries).await
     }
 
     /// Promise 2: the registry has everything that the store had before this was called, which is after acceptance.

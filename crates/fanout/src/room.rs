@@ -1,13 +1,23 @@
 //! Whether the queue has room for more, asked of it now and then: each question costs several requests to a broker, and fan-out
 //! would ask before every batch, which in quiet times is every event.
+//!
+//! There is none while too many deliveries are ready, and for a moment while the oldest has been ready for long: then the workers
+//! are as fast as they are, and what waits costs less in the log of events, where it is in nobody's way. Only for a moment, since
+//! there may be no worker, and the log has its bound.
 
 use std::time::Duration;
 
-use fanfare_core::clock::Monotonic;
+use fanfare_core::clock::{Monotonic, Timestamp};
+use fanfare_core::ports::delivery_queue::ReadyDepth;
 use parking_lot::Mutex;
 
 /// How long an answer is good. What this process pushes meanwhile is counted; what others push in that time is not.
 const FRESH: Duration = Duration::from_millis(100);
+/// For how long the oldest may have been ready: well below what a webhook that is alone in its worker may be behind before its
+/// deliveries go behind a gate.
+const OLD: Duration = Duration::from_millis(100);
+/// For how long a batch is held back for that.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What all partitions of this process know of the queue.
 #[derive(Debug)]
@@ -23,6 +33,27 @@ struct Seen {
     left: u64,
 }
 
+/// What the queue has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Has {
+    Room,
+    /// The oldest has been ready for long.
+    Old,
+    /// Too many are ready.
+    No,
+}
+
+impl Has {
+    /// Whether a batch that has waited for so long may go.
+    pub(crate) fn is_enough(self, waited: Duration) -> bool {
+        match self {
+            Has::Room => true,
+            Has::Old => waited >= MOMENT,
+            Has::No => false,
+        }
+    }
+}
+
 impl Room {
     pub(crate) fn new(max_ready: u64) -> Self {
         Self { max_ready, seen: Mutex::new(None) }
@@ -33,11 +64,16 @@ impl Room {
         self.seen.lock().is_some_and(|seen| seen.left > 0 && now.since(seen.at) < FRESH)
     }
 
-    /// Takes the queue's answer; whether there is room.
-    pub(crate) fn answered(&self, ready: u64, now: Monotonic) -> bool {
-        let left = self.max_ready.saturating_sub(ready);
-        *self.seen.lock() = Some(Seen { at: now, left });
-        left > 0
+    /// Takes the queue's answer.
+    pub(crate) fn answered(&self, ready: ReadyDepth, now: Monotonic, time: Timestamp) -> Has {
+        let left = self.max_ready.saturating_sub(ready.count);
+        let is_old = ready.oldest.is_some_and(|oldest| time.since(oldest) >= OLD);
+        *self.seen.lock() = Some(Seen { at: now, left: if is_old { 0 } else { left } });
+        match (left, is_old) {
+            (0, _) => Has::No,
+            (_, true) => Has::Old,
+            (_, false) => Has::Room,
+        }
     }
 
     pub(crate) fn pushed(&self, deliveries: usize) {
@@ -51,18 +87,34 @@ impl Room {
 mod tests {
     use super::*;
 
+    fn ready(count: u64, since: u64) -> ReadyDepth {
+        let oldest = Timestamp::EPOCH.after(Duration::from_millis(since));
+        ReadyDepth { count, oldest: Some(oldest).filter(|_| count > 0) }
+    }
+
     #[test]
     fn room_is_known_for_a_moment_and_no_longer_than_it_lasts() {
-        let (room, now) = (Room::new(10), Monotonic::default());
+        let (room, now, time) = (Room::new(10), Monotonic::default(), Timestamp::EPOCH);
         assert!(!room.is_known(now));
-        assert!(room.answered(7, now));
+        assert_eq!(room.answered(ready(7, 0), now, time), Has::Room);
         assert!(room.is_known(now));
         room.pushed(2);
         assert!(room.is_known(now));
         assert!(!room.is_known(now.after(FRESH)));
         room.pushed(2);
         assert!(!room.is_known(now), "it is used up");
-        assert!(!room.answered(10, now));
+        assert_eq!(room.answered(ready(10, 0), now, time), Has::No);
         assert!(!room.is_known(now));
+    }
+
+    #[test]
+    fn what_has_been_ready_for_long_holds_a_batch_back_for_a_moment() {
+        let (room, now) = (Room::new(10), Monotonic::default());
+        let time = Timestamp::EPOCH.after(OLD);
+        assert_eq!(room.answered(ready(3, 1), now, time), Has::Room);
+        assert_eq!(room.answered(ready(3, 0), now, time), Has::Old);
+        assert!(!room.is_known(now));
+        assert!(!Has::Old.is_enough(MOMENT / 2) && Has::Old.is_enough(MOMENT));
+        assert!(Has::Room.is_enough(Duration::ZERO) && !Has::No.is_enough(MOMENT * 9));
     }
 }

@@ -110,6 +110,15 @@ pub struct QueueDepth {
     pub oldest_ready: Option<Timestamp>,
 }
 
+/// What is ready and not leased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadyDepth {
+    /// How many deliveries.
+    pub count: u64,
+    /// When the oldest of them became ready.
+    pub oldest: Option<Timestamp>,
+}
+
 /// What stands behind one gate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GateDepth {
@@ -186,12 +195,13 @@ pub trait DeliveryQueue: Send + Sync {
     /// When the store does not answer.
     async fn depth(&self) -> StoreResult<QueueDepth>;
 
-    /// [`QueueDepth::ready`] alone: what fan-out asks several times a second, while there may be any number of others to count.
+    /// What is ready alone: what fan-out asks several times a second, while there may be any number of others to count.
     ///
     /// # Errors
     /// When the store does not answer.
-    async fn ready(&self) -> StoreResult<u64> {
-        Ok(self.depth().await?.ready)
+    async fn ready(&self) -> StoreResult<ReadyDepth> {
+        let QueueDepth { ready, oldest_ready, .. } = self.depth().await?;
+        Ok(ReadyDepth { count: ready, oldest: oldest_ready })
     }
 
     /// Takes part in owning gates: this process will be given its share of their partitions.

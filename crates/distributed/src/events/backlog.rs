@@ -179,9 +179,8 @@ mod tests {
     #[test]
     fn positions_that_stand_are_told_from_those_that_move() {
         let (mut seen, long) = (Vec::new(), Duration::from_secs(15));
-        let mut standing = |positions: &[u64], seconds| {
-            standing(&mut seen, positions, Monotonic(Duration::from_secs(seconds)), long)
-        };
+        let mut standing =
+            |positions: &[u64], seconds| standing(&mut seen, positions, Monotonic(Duration::from_secs(seconds)), long);
         assert_eq!(standing(&[5, 7], 0), [(0, 5), (1, 7)], "nothing is known of them");
         assert_eq!(standing(&[5, 8], 5), []);
         assert_eq!(standing(&[5, 8], 15), [(0, 5)]);

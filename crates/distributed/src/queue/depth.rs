@@ -4,7 +4,7 @@ use async_nats::jetstream::consumer::Info;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DueReason, Place};
 use fanfare_core::ports::StoreResult;
-use fanfare_core::ports::delivery_queue::QueueDepth;
+use fanfare_core::ports::delivery_queue::{QueueDepth, ReadyDepth};
 
 use super::encode;
 use crate::Distributed;
@@ -35,7 +35,7 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
         rest if rest > MANY => rest,
         _ => because(DueReason::Retry).await?,
     };
-    let oldest_ready = if ready == 0 { None } else { oldest(engine, workers.delivered.stream_sequence + 1).await? };
+    let oldest_ready = oldest(engine, &workers).await?;
     Ok(QueueDepth {
         ready,
         due_retry,
@@ -48,9 +48,10 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
     })
 }
 
-/// How many are ready.
-pub(super) async fn ready(engine: &Distributed) -> StoreResult<u64> {
-    Ok(workers(engine).await?.num_pending)
+/// What is ready.
+pub(super) async fn ready(engine: &Distributed) -> StoreResult<ReadyDepth> {
+    let workers = workers(engine).await?;
+    Ok(ReadyDepth { count: workers.num_pending, oldest: oldest(engine, &workers).await? })
 }
 
 async fn workers(engine: &Distributed) -> StoreResult<Info> {
@@ -59,8 +60,11 @@ async fn workers(engine: &Distributed) -> StoreResult<Info> {
 }
 
 /// Since when the first one that has not been handed out has been ready.
-async fn oldest(engine: &Distributed, from: u64) -> StoreResult<Option<Timestamp>> {
-    let (store, names) = (&engine.shared.store, &engine.shared.names);
+async fn oldest(engine: &Distributed, workers: &Info) -> StoreResult<Option<Timestamp>> {
+    if workers.num_pending == 0 {
+        return Ok(None);
+    }
+    let (store, names, from) = (&engine.shared.store, &engine.shared.names, workers.delivered.stream_sequence + 1);
     let Some(first) = store.next(DOING, &names.deliveries(), &names.all_ready(), from).await? else { return Ok(None) };
     // One that cannot be read is on its way into quarantine.
     let place = encode::place(DOING, Some(&first.headers)).unwrap_or(Place::Ready);

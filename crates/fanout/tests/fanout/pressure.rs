@@ -1,5 +1,8 @@
 //! Fan-out does not fill the queue faster than it is worked off.
 
+use std::time::Duration;
+
+use fanfare_core::clock::Clock as _;
 use fanfare_core::ports::delivery_queue::DeliveryQueue as _;
 use fanfare_core::ports::event_log::EventLog as _;
 use fanfare_fanout::FanoutConfig;
@@ -12,18 +15,36 @@ async fn fan_out_pauses_while_too_many_are_ready_and_goes_on_when_there_is_room(
     rig.webhook().await;
     rig.start(FanoutConfig { batch_events: 1, max_ready: 5, ..FanoutConfig::default() });
     rig.publish_many(20).await;
-    let mut journal = rig.fanned_out().await;
     for round in 1..=4 {
-        journal.next(5).await;
+        rig.until("five to be ready", async || rig.engine.depth().await.unwrap().ready == 5).await;
         // What has been pushed is done with, and the rest waits in the log.
         rig.until("the position to be advanced", async || rig.engine.backlog().await.unwrap() == 20 - 5 * round).await;
         assert_eq!(rig.engine.depth().await.unwrap().ready, 5, "round {round}");
         for lease in rig.lease(5).await {
             rig.deliver(&lease).await;
         }
-        if round < 4 {
-            rig.until("the next to be pushed", async || rig.engine.depth().await.unwrap().ready > 0).await;
-        }
     }
     assert_eq!(rig.engine.depth().await.unwrap().ready, 0);
+}
+
+#[tokio::test]
+async fn fan_out_holds_back_for_a_moment_while_the_oldest_has_been_ready_for_long() {
+    let rig = Rig::new().await;
+    rig.webhook().await;
+    rig.start(FanoutConfig::default());
+    let ready = |count| {
+        let rig = &rig;
+        rig.until("deliveries to be ready", async move || rig.engine.depth().await.unwrap().ready == count)
+    };
+    // The second one is waited for when the first one is old.
+    for (number, id) in (1..).zip(["first", "second"]) {
+        rig.publish("order.paid", id).await;
+        ready(number).await;
+        rig.clock.advance(Duration::from_millis(200));
+    }
+    let before = rig.clock.monotonic();
+    rig.publish("order.paid", "third").await;
+    ready(3).await;
+    let held = rig.clock.monotonic().since(before);
+    assert!(held >= Duration::from_millis(700), "held back for {held:?}");
 }

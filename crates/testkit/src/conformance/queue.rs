@@ -159,7 +159,8 @@ pub async fn depth_counts_where_deliveries_stand<H: Harness>(harness: H) {
     let expected =
         QueueDepth { ready: 1, due_retry: 1, due_retry_after: 1, due_congested: 1, gated: 1, ..QueueDepth::default() };
     assert_eq!(QueueDepth { oldest_ready: None, ..before }, expected);
-    assert_eq!(engine.queue.ready().await.expect("counted"), 1);
+    let ready = engine.queue.ready().await.expect("counted");
+    assert_eq!((ready.count, ready.oldest), (1, before.oldest_ready));
 
     let lease = lease_one(&engine).await;
     let leased = depth(&engine).await;
