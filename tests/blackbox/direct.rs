@@ -155,7 +155,7 @@ async fn what_was_acknowledged_survives_every_ingest_being_killed_and_is_accepte
 async fn a_project_whose_line_is_crowded_waits_in_the_intake_and_nothing_of_it_is_refused() {
     const EVENTS: usize = 300;
     let servers = Servers::start().await;
-    let settings = [QUICK[0], ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "20")];
+    let settings = [QUICK[0], ("FANFARE_INGEST_MAX_PROJECT_BACKLOG", "320")];
     let console = Fanfare::start_role("console", &servers, &QUICK).await;
     let ingest = Fanfare::start_role("ingest", &servers, &settings).await;
     let mut fanout = Fanfare::start_role("fanout", &servers, &QUICK).await;

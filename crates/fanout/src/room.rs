@@ -12,7 +12,7 @@ use fanfare_core::ports::delivery_queue::ReadyDepth;
 use parking_lot::Mutex;
 
 /// How long an answer is good. What this process pushes meanwhile is counted; what others push in that time is not.
-const FRESH: Duration = Duration::from_millis(100);
+const FRESH: Duration = Duration::from_millis(50);
 /// For how long the oldest may have been ready: well below what a webhook that is alone in its worker may be behind before its
 /// deliveries go behind a gate.
 const OLD: Duration = Duration::from_millis(100);

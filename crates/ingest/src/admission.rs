@@ -11,9 +11,11 @@ use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 /// Bodies are counted in blocks of this many bytes.
 const BLOCK: usize = 1024;
-/// How long a request waits for its line to get shorter before its sender is told to wait: whoever publishes more than can be
-/// fanned out is slowed down to that, and hears of it only when it is stuck.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a request waits for its place in a line that is long: whoever publishes more than can be fanned out is slowed down to
+/// that, and what stands in the line is not long on its way. If nothing moves for so long, waiting is of no use to anybody.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// A line is long from this part of its bound on.
+const LONG: u64 = 16;
 /// How often it is looked meanwhile.
 const LOOK: Duration = Duration::from_millis(4);
 /// The longest that a sender is told to wait for the backlog to shrink, in seconds.
@@ -53,25 +55,34 @@ impl Line {
         Self { log, max }
     }
 
-    /// Whether too many of a project wait where one of these events would go. Overshoot is what one request brings, so that a
-    /// batch of any size gets in when the line is short.
-    pub(crate) async fn is_full(&self, events: &[Event]) -> StoreResult<bool> {
-        if self.max == 0 || events.is_empty() { Ok(false) } else { self.log.is_crowded(events, self.max).await }
+    /// Whether so many of a project wait where one of these events would go that it is better to wait with them.
+    pub(crate) async fn is_long(&self, events: &[Event]) -> StoreResult<bool> {
+        self.has(events, self.max.div_ceil(LONG)).await
     }
 
-    /// 429 while it is so, after a moment: as long as bodies have plenty of room it is waited for. A project that floods does not
-    /// take the room of others by it.
+    /// Overshoot is what one request brings, so that a batch of any size gets in when the line is short.
+    async fn has(&self, events: &[Event], count: u64) -> StoreResult<bool> {
+        if count == 0 || events.is_empty() { Ok(false) } else { self.log.is_crowded(events, count).await }
+    }
+
+    /// Waits a moment while the line is long; 429 if it is full then. While bodies have little room nobody waits: a project that
+    /// floods does not take the room of others by it.
     pub(crate) async fn check(&self, events: &[Event], memory: &BodyMemory, clock: &dyn Clock) -> Result<(), Problem> {
         let until = clock.monotonic().after(PATIENCE);
-        while self.is_full(events).await.map_err(|error| Problem::unavailable(&error))? {
-            if clock.monotonic() >= until || memory.is_half_full() {
-                let detail = format!(
-                    "{} or more events of this project wait to be fanned out in one line; nothing was accepted",
-                    self.max
-                );
-                return Err(Problem::too_many_requests(detail, 1));
+        let unavailable = |error| Problem::unavailable(&error);
+        while self.is_long(events).await.map_err(unavailable)? {
+            if clock.monotonic() < until && !memory.is_half_full() {
+                clock.sleep(LOOK).await;
+                continue;
             }
-            clock.sleep(LOOK).await;
+            if !self.has(events, self.max).await.map_err(unavailable)? {
+                break;
+            }
+            let detail = format!(
+                "{} or more events of this project wait to be fanned out in one line; nothing was accepted",
+                self.max
+            );
+            return Err(Problem::too_many_requests(detail, 1));
         }
         Ok(())
     }

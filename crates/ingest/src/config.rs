@@ -18,9 +18,9 @@ pub struct IngestConfig {
     /// that senders hear of a jam before it is hours long.
     pub max_backlog: u64,
     /// Accepted events of one project that may wait to be fanned out in one partition (all with the same subject are in one, and
-    /// all without); beyond that requests wait a quarter of a second, then 429, and what the project published to NATS waits there.
-    /// Up to 1,000,000; 0 = no bound. Default 50: a partition is one line, and whoever stands behind that many in it waits some
-    /// tens of milliseconds on a busy machine.
+    /// all without); beyond that 429. Up to 1,000,000; 0 = no bound. From a sixteenth of it on requests wait for their place, half a
+    /// second at most, and what the project published to NATS waits there. Default 500: a partition is one line, and whoever stands
+    /// behind 32 in it waits some tens of milliseconds on a busy machine.
     pub max_project_backlog: u64,
     /// Bytes of request bodies in memory at a time, at least 8 MiB (one full batch); beyond that 503. A body counts until its
     /// events are durable; what is made of it comes to about as much again. Default 256 MiB.
@@ -34,7 +34,7 @@ impl Default for IngestConfig {
             events_per_second: 10_000,
             burst: 20_000,
             max_backlog: 100_000,
-            max_project_backlog: 50,
+            max_project_backlog: 500,
             max_body_bytes: 256 * 1024 * 1024,
         }
     }

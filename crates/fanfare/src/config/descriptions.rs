@@ -94,9 +94,10 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "ingest.max_project_backlog",
         "Accepted events of one project that may wait to be fanned out in one partition (all with the same subject \
-         are in one, and all without); beyond that 429, and what the project published to NATS waits there. Up to \
-         1,000,000; 0 = no bound. Default 500: a partition is one line, and whoever stands behind that many in it \
-         waits some tens of milliseconds.",
+         are in one, and all without); beyond that 429. Up to 1,000,000; 0 = no bound. From a sixteenth of it on requests \
+         wait for their place, half a second at most, and what the project published to NATS waits there. Default \
+         500: a partition is one line, and whoever stands behind 32 in it waits some tens of milliseconds on a busy \
+         machine.",
     ),
     (
         "ingest.max_body_bytes",
@@ -119,8 +120,9 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "fanout.advance_every",
-        "How long a position may lag behind its pushes, at most; after a crash that much is matched again, and \
-         recognised. Default 50ms.",
+        "How long a position may lag behind its pushes, at most, and five times as long while they are fewer than 16; \
+         after a crash that much is matched again, and recognised. Default 10ms: senders are held back by what no \
+         position has passed.",
     ),
     (
         "delivery.max_in_flight",

@@ -154,7 +154,7 @@ impl Direct {
         let Some(last) = messages.last().map(|message| message.position) else { return Ok(true) };
         let (accepted, mut rejected) = self.judge(messages).await?;
         let (messages, events): (Vec<Published>, Vec<Event>) = accepted.into_iter().unzip();
-        if self.events_line.is_full(&events).await? {
+        if self.events_line.is_long(&events).await? {
             return Ok(false);
         }
         let ids: Vec<_> = events.iter().map(|event| event.header.id.clone()).collect();

@@ -74,7 +74,7 @@ async fn post_into_a_full_line(world: &World, body: String, then: impl FnOnce())
 async fn a_projects_line_that_is_too_long_is_waited_for_a_moment_and_told_until_it_is_shorter() {
     let world = World::with(IngestConfig { max_project_backlog: 100, ..IngestConfig::default() }).await;
     for body in [EVENT.to_owned(), batch(10)] {
-        let later = || world.clock.advance(Duration::from_millis(250));
+        let later = || world.clock.advance(Duration::from_millis(500));
         let answer = post_into_a_full_line(&world, body, later).await;
         assert_eq!((answer.status, answer.code()), (429, "too-many-requests"));
         assert!(answer.retry_after() >= 1);
@@ -82,10 +82,16 @@ async fn a_projects_line_that_is_too_long_is_waited_for_a_moment_and_told_until_
     assert!(world.log.events().is_empty());
     assert_eq!(world.counted("quota"), 11);
     let shorter = || {
-        world.log.set_crowded(99);
+        world.log.set_crowded(6);
         world.clock.advance(Duration::from_millis(4));
     };
     assert_eq!(post_into_a_full_line(&world, EVENT.to_owned(), shorter).await.status, 202);
+    // Where nothing moves there is room up to the bound.
+    let still_long = || {
+        world.log.set_crowded(99);
+        world.clock.advance(Duration::from_millis(500));
+    };
+    assert_eq!(post_into_a_full_line(&world, EVENT.to_owned(), still_long).await.status, 202);
     let unbounded = World::with(IngestConfig { max_project_backlog: 0, ..IngestConfig::default() }).await;
     unbounded.log.set_crowded(1_000_000);
     assert_eq!(unbounded.post(JSON, EVENT).await.status, 202);
@@ -132,7 +138,7 @@ async fn the_time_until_events_are_durable_is_measured() {
     let held = world.log.open.acquire().await.unwrap();
     let mut waiting = Box::pin(world.post(JSON, EVENT));
     assert!(futures_util::poll!(&mut waiting).is_pending());
-    world.clock.advance(Duration::from_millis(250));
+    world.clock.advance(Duration::from_millis(500));
     drop(held);
     assert_eq!(soon("the answer", waiting).await.status, 202);
     assert_eq!(world.timed(), (1, 0.25));
