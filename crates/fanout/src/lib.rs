@@ -135,8 +135,8 @@ async fn sample_backlog(
     shutdown: Shutdown,
 ) -> Result<(), StoreError> {
     const EVERY: Duration = Duration::from_secs(1);
-    /// A count is not made again before that many times as long as it took: the store does something else as well.
-    const TIMES: u32 = 100;
+    /// A count is not made again before that many times as long as it took: others wait for the store meanwhile.
+    const TIMES: u32 = 500;
     loop {
         let began = clock.monotonic();
         // A store that does not answer is told of by the consumers; the gauge then keeps its last value.

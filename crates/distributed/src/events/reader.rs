@@ -92,6 +92,8 @@ impl Reader {
         let subject = names.partition(holding.partition);
         let seen_before = if claimed.had_holder { shared.store.end(WAITING, &names.events()).await? } else { 0 };
         let from = claimed.position.sequence + 1;
+        // Not all of them at once: each has the server look through what has come since.
+        let offset = shared.config.partition_lease.get() / u32::from(names.partitions()) * u32::from(holding.partition);
         let follow = Follow { stream: names.events(), subject, headers_only: false, from, ahead: AHEAD };
         let following = Following::new(shared.store.clone(), Arc::clone(&shared.clock), follow);
         Ok(Self {
@@ -102,7 +104,7 @@ impl Reader {
             seen_before,
             handed: VecDeque::new(),
             unreadable: None,
-            look_at: look_at(engine),
+            look_at: look_at(engine).after(offset),
         })
     }
 
