@@ -38,6 +38,8 @@ pub(crate) struct Queue {
     leases: Mutex<Leases>,
     /// One request for deliveries at a time: whoever waits keeps it across the wait.
     puller: tokio::sync::Mutex<lease::Puller>,
+    /// Where the stream of deliveries ended, to tell how long something has been ready.
+    ends: Mutex<depth::Ends>,
     /// Whether the streams are over their bound, as it was seen last.
     high_water: Mutex<Option<push::HighWater>>,
 }

@@ -115,7 +115,7 @@ pub struct QueueDepth {
 pub struct ReadyDepth {
     /// How many deliveries.
     pub count: u64,
-    /// When the oldest of them became ready.
+    /// When the oldest of them became ready, or was first seen to be; by this process's clock.
     pub oldest: Option<Timestamp>,
 }
 

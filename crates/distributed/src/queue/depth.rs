@@ -1,5 +1,7 @@
 //! How many deliveries stand where, asked of the server.
 
+use std::collections::VecDeque;
+
 use async_nats::jetstream::consumer::Info;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DueReason, Place};
@@ -16,6 +18,8 @@ const DOING: &str = "count the queue";
 /// Of more than so many that are due later, those that wait for a retry are not counted but what is left over: to count what
 /// matches a subject the server walks over all of it.
 const MANY: u64 = 10_000;
+/// How many looks are remembered: if none is over by then, it is the first that counts.
+const LOOKS: usize = 1024;
 
 pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
     let shared = &engine.shared;
@@ -50,8 +54,30 @@ pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
 
 /// What is ready.
 pub(super) async fn ready(engine: &Distributed) -> StoreResult<ReadyDepth> {
-    let workers = workers(engine).await?;
-    Ok(ReadyDepth { count: workers.num_pending, oldest: oldest(engine, &workers).await? })
+    let (shared, workers) = (&engine.shared, workers(engine).await?);
+    let end = shared.store.end(DOING, &shared.names.deliveries()).await?;
+    let handed_out = if workers.num_pending == 0 { end } else { workers.delivered.stream_sequence };
+    let oldest = shared.queue.ends.lock().looked(handed_out, end, shared.clock.now());
+    Ok(ReadyDepth { count: workers.num_pending, oldest })
+}
+
+/// Where the stream ended when it was looked at, as far back as not all of it had been handed out. How long something has been
+/// ready is told by these looks, and not by the server's clock: by how much that is wrong, fan-out would hold back for nothing.
+#[derive(Debug, Default)]
+pub(super) struct Ends(VecDeque<(u64, Timestamp)>);
+
+impl Ends {
+    /// Up to one sequence everything has been handed out, and the stream ends at another. Since when something has been ready, if
+    /// something is.
+    fn looked(&mut self, handed_out: u64, end: u64, now: Timestamp) -> Option<Timestamp> {
+        while self.0.front().is_some_and(|(end, _)| *end <= handed_out) {
+            self.0.pop_front();
+        }
+        if end > handed_out && self.0.len() < LOOKS {
+            self.0.push_back((end, now));
+        }
+        self.0.front().map(|(_, since)| *since)
+    }
 }
 
 async fn workers(engine: &Distributed) -> StoreResult<Info> {
@@ -76,4 +102,21 @@ async fn count(engine: &Distributed, reason: DueReason) -> StoreResult<u64> {
     let request = BatchRequest { from: Some(1), next: Some(&subject), last_of: &[], batch: 1 };
     let first = engine.shared.store.batch(DOING, &engine.shared.names.deliveries(), &request).await?.pop();
     Ok(first.map_or(0, |first| first.count()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn something_has_been_ready_since_the_first_look_at_what_is_not_handed_out() {
+        let (mut ends, at) = (Ends::default(), |millis| Timestamp::EPOCH.after(Duration::from_millis(millis)));
+        assert_eq!(ends.looked(7, 7, at(0)), None);
+        assert_eq!(ends.looked(7, 9, at(50)), Some(at(50)));
+        assert_eq!(ends.looked(8, 12, at(100)), Some(at(50)));
+        assert_eq!(ends.looked(9, 12, at(150)), Some(at(100)));
+        assert_eq!(ends.looked(12, 12, at(200)), None);
+        assert_eq!(ends.looked(12, 13, at(250)), Some(at(250)));
+    }
 }
