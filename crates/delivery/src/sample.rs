@@ -13,6 +13,7 @@ use crate::context::Context;
 const EVERY: Duration = Duration::from_secs(1);
 /// The store is not asked again before that many times as long as it took to answer: it does something else as well.
 const TIMES: u32 = 20;
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Samples until shutdown.
 pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
@@ -26,7 +27,7 @@ pub(crate) async fn run(context: Arc<Context>) -> Result<(), Infallible> {
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => return Ok(()),
-            () = context.clock.sleep(EVERY.max(context.clock.monotonic().since(began) * TIMES)) => {}
+            () = context.clock.sleep((context.clock.monotonic().since(began) * TIMES).clamp(EVERY, LONGEST)) => {}
         }
     }
 }

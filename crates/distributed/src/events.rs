@@ -3,7 +3,7 @@
 //! A repetition is recognised by its message id, which holds the project and the event's id: JetStream says under which
 //! sequence the first one stands, and its content hash tells a duplicate from a conflict. The stream refuses rather than
 //! drops when it is full; what has been processed is removed by [`retention`]. A position follows the log's end where nothing
-//! waits in its partition, so that whoever looks for what waits, or may be removed, does not begin days ago.
+//! waits in its partition, so that others who look for what waits, or may be removed, do not begin days ago.
 
 mod append;
 mod aside;

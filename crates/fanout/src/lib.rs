@@ -30,8 +30,8 @@ pub struct FanoutConfig {
     pub batch_events: usize,
     /// Most deliveries in one push, 1 to 10000. An event with more matches is pushed in several. Default 1000.
     pub push_deliveries: usize,
-    /// Ready deliveries above which fan-out pauses, so that the queue grows in the log of events, where it is cheap.
-    /// Default 200000.
+    /// Ready deliveries above which fan-out pauses, so that the queue grows in the log of events, where it is cheap. Below it fan-out
+    /// holds each batch back, a second at most, while workers take deliveries that have been ready for more than 0.1 s. Default 200000.
     pub max_ready: u64,
     /// How long a position may lag behind its pushes, at most, and five times as long while they are fewer than 16; after a crash
     /// that much is matched again, and recognised. Default 10ms: senders are held back by what no position has passed.
@@ -137,16 +137,19 @@ async fn sample_backlog(
     const EVERY: Duration = Duration::from_secs(1);
     /// A count is not made again before that many times as long as it took: others wait for the store meanwhile.
     const TIMES: u32 = 500;
+    const LONGEST: Duration = Duration::from_secs(30);
     loop {
         let began = clock.monotonic();
         // A store that does not answer is told of by the consumers; the gauge then keeps its last value.
+        let mut pause = EVERY;
         if let Ok(backlog) = log.backlog().await {
             metrics.fanout_backlog.set(i64::try_from(backlog).unwrap_or(i64::MAX));
+            pause = (clock.monotonic().since(began) * TIMES).clamp(EVERY, LONGEST);
         }
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(()),
-            () = clock.sleep(EVERY.max(clock.monotonic().since(began) * TIMES)) => {}
+            () = clock.sleep(pause) => {}
         }
     }
 }

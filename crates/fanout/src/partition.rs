@@ -147,27 +147,26 @@ impl Consumer {
         }
     }
 
-    /// Holds back while the queue has as many ready deliveries as it may.
+    /// Holds back while the queue has as many ready deliveries as it may, and for a moment while the oldest has been ready for long.
     async fn wait_for_room(&mut self, reader: &mut dyn PartitionReader) -> Result<(), Interrupted> {
         let Self { context, unadvanced } = self;
         let room = &context.room;
-        if room.is_known(context.clock.monotonic()) {
-            return Ok(());
-        }
         let (mut told, since) = (false, context.clock.monotonic());
         loop {
-            let ask = || context.fanout.queue.ready();
-            let Some(ready) = persist(&*context.clock, &context.shutdown, "read the queue's depth", ask).await? else {
-                return Err(Interrupted::Stopping);
+            let has = match room.known(context.clock.monotonic()) {
+                Some(has) => has,
+                None => {
+                    let ask = || context.fanout.queue.ready();
+                    let asked = persist(&*context.clock, &context.shutdown, "read the queue's depth", ask).await?;
+                    let ready = asked.ok_or(Interrupted::Stopping)?;
+                    room.answered(ready, context.clock.monotonic(), context.clock.now())
+                }
             };
-            let now = context.clock.monotonic();
-            let has = room.answered(ready, now, context.clock.now());
-            if has.is_enough(now.since(since)) {
+            if has.is_enough(context.clock.monotonic().since(since)) {
                 return Ok(());
             }
             if has == Has::No && !told {
                 tracing::warn!(
-                    ready = ready.count,
                     max_ready = context.fanout.config.max_ready,
                     "fan-out pauses: too many deliveries are ready; are enough workers running?"
                 );

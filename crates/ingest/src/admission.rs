@@ -1,5 +1,6 @@
 //! Whether there is room for more: behind ingest in the log, and in this process's memory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl Line {
         self.has(events, self.max.div_ceil(LONG)).await
     }
 
-    /// Overshoot is what one request brings, so that a batch of any size gets in when the line is short.
+    /// Overshoot is what requests bring that look at the same moment, so that a batch of any size gets in when the line is short.
     async fn has(&self, events: &[Event], count: u64) -> StoreResult<bool> {
         if count == 0 || events.is_empty() { Ok(false) } else { self.log.is_crowded(events, count).await }
     }
@@ -68,14 +69,20 @@ impl Line {
     /// Waits a moment while the line is long; 429 if it is full then. While bodies have little room nobody waits: a project that
     /// floods does not take the room of others by it.
     pub(crate) async fn check(&self, events: &[Event], memory: &BodyMemory, clock: &dyn Clock) -> Result<(), Problem> {
-        let until = clock.monotonic().after(PATIENCE);
         let unavailable = |error| Problem::unavailable(&error);
-        while self.is_long(events).await.map_err(unavailable)? {
+        if !self.is_long(events).await.map_err(unavailable)? {
+            return Ok(());
+        }
+        // One for each line is looked at from here on.
+        let mut seen = HashSet::new();
+        let of_lines: Vec<Event> = events.iter().filter(|event| seen.insert(&event.header.subject)).cloned().collect();
+        let until = clock.monotonic().after(PATIENCE);
+        while self.is_long(&of_lines).await.map_err(unavailable)? {
             if clock.monotonic() < until && !memory.is_half_full() {
                 clock.sleep(LOOK).await;
                 continue;
             }
-            if !self.has(events, self.max).await.map_err(unavailable)? {
+            if !self.has(&of_lines, self.max).await.map_err(unavailable)? {
                 break;
             }
             let detail = format!(

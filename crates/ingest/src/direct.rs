@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const PACE: Duration = Duration::from_millis(20);
 
 /// How long a project waits of which too much waits to be fanned out already.
-const CROWDED: Duration = Duration::from_millis(10);
+const CROWDED: Duration = Duration::from_millis(20);
 
 /// What the tasks share.
 pub(crate) struct Direct {

@@ -91,6 +91,11 @@ impl Quota {
         self.with_bucket(project, quotas, now, |bucket, rate| bucket.take_up_to(most, rate, now)).unwrap_or(Ok(most))
     }
 
+    /// Undoes [`Self::take_up_to`] where nothing came of it.
+    pub(crate) fn give_back(&self, project: &ProjectId, quotas: Quotas, tokens: u32, now: Monotonic) {
+        self.with_bucket(project, quotas, now, |bucket, rate| bucket.give_back(tokens, rate));
+    }
+
     /// The rate of a project: its own where it has one, else the configured one; `None` for no limit.
     fn rate(&self, quotas: Quotas) -> Option<Rate> {
         let or = |own: u32, configured| if own == 0 { configured } else { own };

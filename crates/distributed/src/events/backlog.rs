@@ -22,10 +22,12 @@ const DOING: &str = "count the backlog";
 const FRESH: Duration = Duration::from_millis(500);
 /// A count is good for that many times as long as it took, if that is longer: the server does something else as well.
 const TIMES: u32 = 20;
+/// But for so long at the most.
+const LONGEST: Duration = Duration::from_secs(2);
 /// For how long what was seen is good enough while somebody looks again.
 const STALE: Duration = Duration::from_secs(10);
-/// A partition whose position has not moved for that many leases of a partition, though the log has gone on, may have something
-/// that waits: those of others follow the log's end once in a lease.
+/// For that many leases of a partition a position may be behind the log's end where nothing waits: it follows once in a lease, to
+/// where the end was a lease before.
 const LEASES: u32 = 3;
 
 /// What is known of the log.
@@ -34,7 +36,6 @@ pub(crate) struct Events {
     looked: Mutex<Option<Looked>>,
     /// Whoever looks: one at a time, however many ask.
     looking: tokio::sync::Mutex<()>,
-    positions: Mutex<Vec<Moved>>,
     pub(super) lines: Lines,
     /// There was no room for an event.
     pub(super) full: Notify,
@@ -48,13 +49,6 @@ struct Looked {
     is_exact: bool,
     at: Monotonic,
     good_for: Duration,
-}
-
-/// A position as it was seen last, and since when it has been there.
-#[derive(Clone, Copy, Debug)]
-struct Moved {
-    position: u64,
-    since: Monotonic,
 }
 
 impl Events {
@@ -111,7 +105,7 @@ pub(super) async fn above(engine: &Distributed, max: u64) -> StoreResult<Option<
     if most > max {
         let most = count(engine, &positions).await?;
         let took = clock.monotonic().since(at);
-        looked = Looked { most, is_exact: true, good_for: FRESH.max(took * TIMES), ..looked };
+        looked = Looked { most, is_exact: true, good_for: (took * TIMES).clamp(FRESH, LONGEST), ..looked };
     }
     *events.looked.lock() = Some(looked);
     Ok(looked.above(max))
@@ -135,35 +129,25 @@ async fn count(engine: &Distributed, positions: &[u64]) -> StoreResult<u64> {
 }
 
 impl Distributed {
-    /// Since when the oldest event that no position has passed has been in the log. Of a partition whose position moves it is not
-    /// asked: what waits there has not waited for long.
+    /// Since when the oldest event that no position has passed has been in the log, if that is longer than some leases of a
+    /// partition: as long as what comes next after the lowest position is younger, nothing that waits is older.
     pub(crate) async fn oldest_unprocessed(&self) -> StoreResult<Option<Timestamp>> {
-        let end = self.shared.store.end(DOING, &self.shared.names.events()).await?;
+        let shared = &self.shared;
+        let end = shared.store.end(DOING, &shared.names.events()).await?;
         let positions = position::all(self, DOING).await?;
-        let long = self.shared.config.partition_lease.get() * LEASES;
-        let now = self.shared.clock.monotonic();
-        let standing = standing(&mut self.shared.events.positions.lock(), &positions, now, long);
-        let behind = standing.into_iter().filter(|(_, position)| *position < end);
+        let long_ago = shared.clock.now().before(shared.config.partition_lease.get() * LEASES);
+        let lowest = positions.iter().copied().min().unwrap_or(end);
+        if lowest >= end {
+            return Ok(None);
+        }
+        let next = shared.store.next(DOING, &shared.names.events(), &shared.names.all_events(), lowest + 1).await?;
+        if next.is_none_or(|next| next.at > long_ago) {
+            return Ok(None);
+        }
+        let behind = (0_u16..).zip(positions).filter(|(_, position)| *position < end);
         let firsts = try_join_all(behind.map(|(partition, position)| first_after(self, partition, position))).await?;
         Ok(firsts.into_iter().flatten().map(|first| first.at).min())
     }
-}
-
-/// The partitions whose positions have not moved for so long, or are seen for the first time.
-fn standing(seen: &mut Vec<Moved>, positions: &[u64], now: Monotonic, long: Duration) -> Vec<(u16, u64)> {
-    let is_new = seen.len() != positions.len();
-    if is_new {
-        *seen = positions.iter().map(|position| Moved { position: *position, since: now }).collect();
-    }
-    let mut standing = Vec::new();
-    for ((partition, position), seen) in (0_u16..).zip(positions).zip(seen) {
-        if seen.position != *position {
-            *seen = Moved { position: *position, since: now };
-        } else if is_new || now.since(seen.since) >= long {
-            standing.push((partition, *position));
-        }
-    }
-    standing
 }
 
 /// The first event of a partition after a sequence.
@@ -175,19 +159,6 @@ async fn first_after(engine: &Distributed, partition: u16, after: u64) -> StoreR
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn positions_that_stand_are_told_from_those_that_move() {
-        let (mut seen, long) = (Vec::new(), Duration::from_secs(15));
-        let mut standing =
-            |positions: &[u64], seconds| standing(&mut seen, positions, Monotonic(Duration::from_secs(seconds)), long);
-        assert_eq!(standing(&[5, 7], 0), [(0, 5), (1, 7)], "nothing is known of them");
-        assert_eq!(standing(&[5, 8], 5), []);
-        assert_eq!(standing(&[5, 8], 15), [(0, 5)]);
-        assert_eq!(standing(&[6, 8], 20), [(1, 8)]);
-        assert_eq!(standing(&[6, 8], 34), [(1, 8)]);
-        assert_eq!(standing(&[6, 8], 35), [(0, 6), (1, 8)]);
-    }
 
     #[test]
     fn a_bound_answers_only_what_lies_above_it() {

@@ -2,8 +2,8 @@
 //!
 //! Of what this process has appended it knows where it stands, and so, by the partition's position, how much of it waits. What
 //! others have appended is asked of the server, which walks over the log for it: so only if there is as much beyond the position,
-//! of whatever project and partition, as would fill the line. Nothing is asked while what is known here is far below the bound:
-//! what others append is seen when an eighth of it has been appended here.
+//! of whatever project and partition, as would fill the line. Nothing is asked while what is known here is below the bound, until an
+//! eighth of the bound has been appended here since it was asked last.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const DOING: &str = "count what waits of a project";
 const AT_BOUND: Duration = Duration::from_millis(3);
 /// It is not counted again before that many times as long as counting it took: the server does something else as well.
 const TIMES: u32 = 20;
-/// The most lines that are known; they are forgotten all at once, which costs a question for each.
+/// The most lines that are known; all that is known is forgotten at once, and asked again.
 const MOST: usize = 16 * 1024;
 /// Of how many events it is known that they were appended here, whatever line they are in.
 const OURS: usize = 16 * 1024;
@@ -47,8 +47,9 @@ type LineOf = (u16, ProjectId);
 struct Line {
     /// Where those stand that were appended here, and that no position had passed when it was asked last.
     ours: VecDeque<u64>,
-    /// How many there were of others when it was counted.
+    /// How many there were of others when it was counted, and where the log ended then.
     theirs: u64,
+    counted_to: u64,
     /// How many were appended here since the position was asked.
     since: u64,
     asked: Option<Monotonic>,
@@ -94,19 +95,28 @@ impl Line {
         }
         (self.since, self.asked) = (0, Some(now));
         let may_be_full = self.ours.len() as u64 + others >= max;
-        if !may_be_full {
+        if !may_be_full || position >= self.counted_to {
             self.theirs = 0;
         }
         may_be_full && self.counted_until.is_none_or(|until| now >= until)
     }
 
-    fn counted(&mut self, count: u64, began: Monotonic, now: Monotonic) {
+    /// So many were counted when the log ended there.
+    fn counted(&mut self, count: u64, end: u64, began: Monotonic, now: Monotonic) {
         self.theirs = count.saturating_sub(self.ours.len() as u64);
+        self.counted_to = end;
         self.counted_until = Some(now.after(now.since(began) * TIMES));
     }
 }
 
 impl Known {
+    fn line(&mut self, line: LineOf) -> &mut Line {
+        if self.lines.len() >= MOST && !self.lines.contains_key(&line) {
+            *self = Self::default();
+        }
+        self.lines.entry(line).or_default()
+    }
+
     /// How many others have appended beyond a position, up to the last that was appended here.
     fn of_others(&self, position: u64) -> u64 {
         let end = self.ours.last().copied().unwrap_or(u64::MAX);
@@ -123,22 +133,13 @@ impl Lines {
         if known.ours.len() > OURS {
             known.ours.pop_first();
         }
-        if let Some(line) = known.lines.get_mut(&(partition, project.clone())) {
-            line.ours.push_back(sequence);
-            line.since += 1;
-        }
+        let line = known.line((partition, project.clone()));
+        line.ours.push_back(sequence);
+        line.since += 1;
     }
 
     fn answer(&self, line: &LineOf, max: u64, now: Monotonic) -> Answer {
-        let lines = &mut self.0.lock().lines;
-        if let Some(line) = lines.get_mut(line) {
-            return line.answer(max, now);
-        }
-        if lines.len() >= MOST {
-            lines.clear();
-        }
-        lines.insert(line.clone(), Line::default());
-        Answer::HasRoom
+        self.0.lock().line(line.clone()).answer(max, now)
     }
 }
 
@@ -154,6 +155,11 @@ impl Asking<'_> {
         let known = &mut *self.lines.0.lock();
         let others = known.of_others(position);
         known.lines.get_mut(self.line).map(|line| change(line, others))
+    }
+
+    /// Where the log ends, as far as this process knows.
+    fn end(&self) -> u64 {
+        self.lines.0.lock().ours.last().copied().unwrap_or(u64::MAX)
     }
 }
 
@@ -195,7 +201,8 @@ async fn ask(engine: &Distributed, asking: &Asking<'_>, max: u64) -> StoreResult
     let request = BatchRequest { from: Some(position + 1), next: Some(&subject), last_of: &[], batch: 1 };
     let first = engine.shared.store.batch(DOING, &names.events(), &request).await?.pop();
     let count = first.map_or(0, |first| first.count());
-    asking.heard(|line, _| line.counted(count, began, clock.monotonic()), position);
+    let end = asking.end();
+    asking.heard(|line, _| line.counted(count, end, began, clock.monotonic()), position);
     Ok(count)
 }
 
@@ -218,7 +225,7 @@ mod tests {
         assert_eq!((answer(now), answer(now)), (Answer::Ask, Answer::HasRoom));
         let asking = Asking { lines: &lines, line: &line };
         assert_eq!(asking.heard(|line, others| line.passed(0, others, 16, now), 0), Some(false));
-        asking.heard(|line, _| line.counted(15, now, now), 0);
+        asking.heard(|line, _| line.counted(15, 99, now, now), 0);
         drop(asking);
         assert_eq!(answer(now), Answer::HasRoom);
         lines.grew(3, &line.1, 9);
@@ -240,12 +247,15 @@ mod tests {
         let mut line = lines.0.lock().lines[&shop].clone();
         assert!(!line.passed(9, 12, 16, now));
         assert!(line.passed(9, 13, 16, now));
-        line.counted(20, now, now.after(Duration::from_millis(5)));
+        line.counted(20, 30, now, now.after(Duration::from_millis(5)));
         assert_eq!(line.count(), 20);
         assert!(!line.passed(12, 99, 16, now.after(Duration::from_millis(104))));
         assert_eq!(line.count(), 18, "what is ours goes by the position");
         assert!(line.passed(12, 99, 16, now.after(Duration::from_millis(105))));
         assert!(!line.passed(12, 14, 16, now));
         assert_eq!(line.count(), 1);
+        line.counted(20, 30, now, now);
+        line.passed(30, 99, 16, now);
+        assert_eq!(line.count(), 0, "what was counted has been passed");
     }
 }

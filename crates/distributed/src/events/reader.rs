@@ -70,6 +70,8 @@ struct Reader {
     unreadable: Option<Unreadable>,
     /// When it is looked next whether anything waits.
     look_at: Monotonic,
+    /// Up to where nothing was found at the last look, if that found nothing.
+    found_nothing: Option<u64>,
 }
 
 /// What was taken from the partition.
@@ -105,6 +107,7 @@ impl Reader {
             handed: VecDeque::new(),
             unreadable: None,
             look_at: look_at(engine).after(offset),
+            found_nothing: None,
         })
     }
 
@@ -119,6 +122,9 @@ impl Reader {
 
     /// Moves the position to the log's end if nothing waits here, so that what others look for does not begin further and further
     /// back. Where it cannot, it is done the next time.
+    ///
+    /// Not before it was looked twice, and to where the end was the first time: the server says that there is nothing also
+    /// where it cannot read, and its leader may have changed.
     async fn follow_the_end(&mut self) -> StoreResult<()> {
         const DOING: &str = "follow the log's end";
         self.look_at = look_at(&self.engine);
@@ -140,12 +146,19 @@ impl Reader {
             return Ok(());
         }
         let subject = names.partition(self.holding.partition);
+        let before = self.found_nothing.take();
         let next = store.next_of_leader(doing, &names.events(), &subject, position + 1).await?;
         if next.is_some_and(|next| next.sequence <= end) {
             return Ok(());
         }
-        self.holding.check(&*self.engine.shared.clock, doing)?;
-        self.claimed.advance(&self.engine, self.holding.partition, end).await
+        self.found_nothing = Some(end);
+        match before {
+            Some(before) if position < before && before <= end => {
+                self.holding.check(&*self.engine.shared.clock, doing)?;
+                self.claimed.advance(&self.engine, self.holding.partition, before).await
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Moves the position past the first `done` of what was taken, and what was put aside behind them.

@@ -1,6 +1,7 @@
 //! How many deliveries stand where, asked of the server.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::Info;
 use fanfare_core::clock::Timestamp;
@@ -20,6 +21,7 @@ const DOING: &str = "count the queue";
 const MANY: u64 = 10_000;
 /// How many looks are remembered: if none is over by then, it is the first that counts.
 const LOOKS: usize = 1024;
+const APART: Duration = Duration::from_millis(10);
 
 pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
     let shared = &engine.shared;
@@ -73,7 +75,8 @@ impl Ends {
         while self.0.front().is_some_and(|(end, _)| *end <= handed_out) {
             self.0.pop_front();
         }
-        if end > handed_out && self.0.len() < LOOKS {
+        let is_news = self.0.back().is_none_or(|(last, at)| *last < end && now.since(*at) >= APART);
+        if end > handed_out && is_news && self.0.len() < LOOKS {
             self.0.push_back((end, now));
         }
         self.0.front().map(|(_, since)| *since)
@@ -107,7 +110,6 @@ async fn count(engine: &Distributed, reason: DueReason) -> StoreResult<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn something_has_been_ready_since_the_first_look_at_what_is_not_handed_out() {

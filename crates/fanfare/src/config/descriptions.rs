@@ -115,8 +115,9 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "fanout.max_ready",
-        "Ready deliveries above which fan-out pauses, so that the queue grows in the log of events, where it is \
-         cheap. Default 200000.",
+        "Ready deliveries above which fan-out pauses, so that the queue grows in the log of events, where it is cheap. \
+         Below it fan-out holds each batch back, a second at most, while workers take deliveries that have been ready \
+         for more than 0.1 s. Default 200000.",
     ),
     (
         "fanout.advance_every",

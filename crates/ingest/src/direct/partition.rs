@@ -20,6 +20,7 @@ use fanfare_core::ports::config_store::Group;
 use fanfare_core::ports::event_log::Appended;
 use fanfare_core::ports::intake::{IntakePartition, Published, Rejection, Waiting};
 use fanfare_core::ports::{StoreErrorKind, StoreResult};
+use fanfare_core::project::Quotas;
 use fanfare_http::Problem;
 use fanfare_runtime::tasks::report;
 use futures_util::StreamExt as _;
@@ -117,6 +118,7 @@ async fn turn(
             Err(wait) => return Ok(Turn::PutOff(wait.max(PACE))),
         };
         if !direct.take_in(partition, &project, tokens).await? {
+            direct.give_back(&project, tokens);
             return Ok(Turn::PutOff(CROWDED));
         }
         Ok(if tokens < wanted { Turn::PutOff(PACE) } else { Turn::Over })
@@ -143,9 +145,21 @@ impl Direct {
     /// event counts as well: looking at it costs as much.
     fn tokens(&self, project: &str, most: u32) -> Result<u32, Duration> {
         // What is no project's name has no bucket; its messages are rejected.
-        let Ok(project) = ProjectId::new(project) else { return Ok(most) };
-        let quotas = self.registry.project(&project).map(|served| served.project.quotas).unwrap_or_default();
+        let Some((project, quotas)) = self.quotas(project) else { return Ok(most) };
         self.quota.take_up_to(&project, quotas, most, self.clock.monotonic())
+    }
+
+    /// Nothing came of a turn that had these.
+    fn give_back(&self, project: &str, tokens: u32) {
+        if let Some((project, quotas)) = self.quotas(project) {
+            self.quota.give_back(&project, quotas, tokens, self.clock.monotonic());
+        }
+    }
+
+    fn quotas(&self, project: &str) -> Option<(ProjectId, Quotas)> {
+        let project = ProjectId::new(project).ok()?;
+        let quotas = self.registry.project(&project).map(|served| served.project.quotas).unwrap_or_default();
+        Some((project, quotas))
     }
 
     /// See the [module](self) for the order. False: the project has to wait, and nothing was done.

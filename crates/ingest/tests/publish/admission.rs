@@ -138,7 +138,7 @@ async fn the_time_until_events_are_durable_is_measured() {
     let held = world.log.open.acquire().await.unwrap();
     let mut waiting = Box::pin(world.post(JSON, EVENT));
     assert!(futures_util::poll!(&mut waiting).is_pending());
-    world.clock.advance(Duration::from_millis(500));
+    world.clock.advance(Duration::from_millis(250));
     drop(held);
     assert_eq!(soon("the answer", waiting).await.status, 202);
     assert_eq!(world.timed(), (1, 0.25));
