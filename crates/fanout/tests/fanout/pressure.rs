@@ -1,8 +1,5 @@
 //! Fan-out does not fill the queue faster than it is worked off.
 
-use std::time::Duration;
-
-use fanfare_core::clock::Clock as _;
 use fanfare_core::ports::delivery_queue::DeliveryQueue as _;
 use fanfare_core::ports::event_log::EventLog as _;
 use fanfare_fanout::FanoutConfig;
@@ -25,26 +22,4 @@ async fn fan_out_pauses_while_too_many_are_ready_and_goes_on_when_there_is_room(
         }
     }
     assert_eq!(rig.engine.depth().await.unwrap().ready, 0);
-}
-
-#[tokio::test]
-async fn fan_out_holds_back_for_a_moment_while_the_oldest_has_been_ready_for_long() {
-    let rig = Rig::new().await;
-    rig.webhook().await;
-    rig.start(FanoutConfig::default());
-    let ready = |count| {
-        let rig = &rig;
-        rig.until("deliveries to be ready", async move || rig.engine.depth().await.unwrap().ready == count)
-    };
-    rig.publish("order.paid", "first").await;
-    ready(1).await;
-    rig.clock.advance(Duration::from_millis(200));
-    // This one is waited for already. Nobody takes any, so that the next is not held back for long.
-    rig.publish("order.paid", "second").await;
-    ready(2).await;
-    let before = rig.clock.monotonic();
-    rig.publish("order.paid", "third").await;
-    ready(3).await;
-    let held = rig.clock.monotonic().since(before);
-    assert!(held >= Duration::from_millis(100), "held back for {held:?}");
 }
