@@ -20,7 +20,6 @@ use fanfare_core::ports::StoreResult;
 use fanfare_core::ports::intake::{Intake, IntakeDepth, IntakePartition, IntakeShare};
 
 use crate::Distributed;
-use crate::error::nats_error;
 use crate::shares::{self, Kind};
 use crate::store::timestamp;
 
@@ -32,8 +31,7 @@ impl Intake for Distributed {
 
     async fn depth(&self) -> StoreResult<IntakeDepth> {
         const DOING: &str = "count what waits in the intake";
-        let stream = self.shared.store.stream(DOING, &self.shared.names.intake()).await?;
-        let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
+        let state = self.shared.store.state(DOING, &self.shared.names.intake()).await?;
         let oldest = if state.messages == 0 { None } else { Some(timestamp(DOING, state.first_timestamp)?) };
         Ok(IntakeDepth { count: state.messages, oldest })
     }

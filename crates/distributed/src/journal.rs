@@ -14,7 +14,6 @@ use fanfare_core::ports::{Journal, StoreResult};
 use fanfare_telemetry::Metrics;
 
 use crate::Distributed;
-use crate::error::nats_error;
 use crate::follow::{Follow, Following};
 use crate::message::Draft;
 
@@ -62,15 +61,15 @@ impl Journal for Distributed {
     async fn read(&self, after: JournalPosition) -> StoreResult<Box<dyn JournalReader>> {
         const DOING: &str = "read the journal";
         let (store, name) = (&self.shared.store, self.shared.names.journal());
-        let info = store.stream(DOING, &name).await?.get_info().await.map_err(|error| nats_error(DOING, error))?;
-        let (last, asked) = (info.state.last_sequence, sequence_of(after));
+        let state = store.state(DOING, &name).await?;
+        let (last, asked) = (state.last_sequence, sequence_of(after));
         let after = if asked > last {
             // Positions only rise, so this is another stream than the one that was read before.
             tracing::warn!(asked, last, "the journal ends before the position asked for; reading it from its start");
             JournalPosition(0)
         } else {
-            if asked > 0 && info.state.first_sequence > asked + 1 {
-                let missing = info.state.first_sequence - asked - 1;
+            if asked > 0 && state.first_sequence > asked + 1 {
+                let missing = state.first_sequence - asked - 1;
                 tracing::warn!(missing, "journal messages went by age or size before they were read");
             }
             after

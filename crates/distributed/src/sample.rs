@@ -34,9 +34,9 @@ impl Distributed {
     pub(crate) async fn sample_once(&self) -> StoreResult<()> {
         let (store, metrics) = (&self.shared.store, &self.shared.metrics);
         for (label, name) in self.shared.names.streams() {
-            let info = store.stream(DOING, &name).await?.get_info().await.map_err(|error| nats_error(DOING, error))?;
-            metrics.nats_stream_bytes.with_label_values(&[label]).set(gauge(info.state.bytes));
-            metrics.nats_stream_messages.with_label_values(&[label]).set(gauge(info.state.messages));
+            let state = store.state(DOING, &name).await?;
+            metrics.nats_stream_bytes.with_label_values(&[label]).set(gauge(state.bytes));
+            metrics.nats_stream_messages.with_label_values(&[label]).set(gauge(state.messages));
         }
         let deliveries = store.stream(DOING, &self.shared.names.deliveries()).await?;
         let workers = deliveries.consumer_info(WORKERS).await.map_err(|error| nats_error(DOING, error))?;

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::{Context, PublishAckFuture, PublishError, PublishErrorKind};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageError, RawMessageErrorKind, State, Stream};
 use bytes::Bytes;
 use fanfare_core::clock::Timestamp;
 use fanfare_core::ports::{StoreError, StoreErrorKind, StoreResult};
@@ -154,11 +155,7 @@ impl Store {
     /// The last message whose subject matches, from the stream's leader.
     pub(crate) async fn last(&self, doing: &'static str, stream: &str, subject: &str) -> StoreResult<Option<Stored>> {
         let asked = self.stream(doing, stream).await?.raw_message_builder().last_by_subject(subject).send().await;
-        match asked {
-            Ok(message) => stored(doing, message).map(Some),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(nats_error(doing, error)),
-        }
+        of_leader(doing, asked)
     }
 
     /// The message under a sequence. A replica that does not have it is not believed: it may be behind.
@@ -174,11 +171,7 @@ impl Store {
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => {}
             Err(error) => return Err(nats_error(doing, error)),
         }
-        match handle.raw_message_builder().sequence(sequence).send().await {
-            Ok(message) => stored(doing, message).map(Some),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(nats_error(doing, error)),
-        }
+        of_leader(doing, handle.raw_message_builder().sequence(sequence).send().await)
     }
 
     /// The first message from a sequence on whose subject matches. Unlike [`Self::batch`] it has nothing counted.
@@ -205,17 +198,18 @@ impl Store {
         from: u64,
     ) -> StoreResult<Option<Stored>> {
         let request = self.stream(doing, stream).await?.raw_message_builder().sequence(from).next_by_subject(subject);
-        match request.send().await {
-            Ok(message) => stored(doing, message).map(Some),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(nats_error(doing, error)),
-        }
+        of_leader(doing, request.send().await)
+    }
+
+    /// What a stream's leader says of it: its first and last sequence, messages and bytes.
+    pub(crate) async fn state(&self, doing: &'static str, stream: &str) -> StoreResult<State> {
+        let info = self.stream(doing, stream).await?.get_info().await;
+        info.map(|info| info.state).map_err(|error| nats_error(doing, error))
     }
 
     /// The sequence of a stream's last message, of its leader.
     pub(crate) async fn end(&self, doing: &'static str, stream: &str) -> StoreResult<u64> {
-        let info = self.stream(doing, stream).await?.get_info().await;
-        Ok(info.map_err(|error| nats_error(doing, error))?.state.last_sequence)
+        Ok(self.state(doing, stream).await?.last_sequence)
     }
 
     /// Several messages by one request, in order; there may be more.
@@ -296,7 +290,16 @@ impl Store {
     }
 }
 
-fn stored(doing: &'static str, message: async_nats::jetstream::message::StreamMessage) -> StoreResult<Stored> {
+/// What a stream's leader answers to a request for one message.
+fn of_leader(doing: &'static str, answer: Result<StreamMessage, RawMessageError>) -> StoreResult<Option<Stored>> {
+    match answer {
+        Ok(message) => stored(doing, message).map(Some),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(nats_error(doing, error)),
+    }
+}
+
+fn stored(doing: &'static str, message: StreamMessage) -> StoreResult<Stored> {
     Ok(Stored {
         sequence: message.sequence,
         at: timestamp(doing, message.time)?,

@@ -36,9 +36,12 @@ pub(super) struct Lines(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     lines: HashMap<LineOf, Line>,
-    /// Where the last events stand that this process has appended.
-    ours: BTreeSet<u64>,
+    ours: Ours,
 }
+
+/// Where the last events stand that this process has appended.
+#[derive(Debug, Default)]
+struct Ours(BTreeSet<u64>);
 
 /// A partition and a project.
 type LineOf = (u16, ProjectId);
@@ -116,12 +119,25 @@ impl Known {
         }
         self.lines.entry(line).or_default()
     }
+}
+
+impl Ours {
+    fn add(&mut self, sequence: u64) {
+        self.0.insert(sequence);
+        if self.0.len() > OURS {
+            self.0.pop_first();
+        }
+    }
+
+    /// Where the log ends, as far as this process knows.
+    fn end(&self) -> u64 {
+        self.0.last().copied().unwrap_or(u64::MAX)
+    }
 
     /// How many others have appended beyond a position, up to the last that was appended here.
     fn of_others(&self, position: u64) -> u64 {
-        let end = self.ours.last().copied().unwrap_or(u64::MAX);
-        let ours = self.ours.range(position.saturating_add(1)..).count() as u64;
-        end.saturating_sub(position).saturating_sub(ours)
+        let ours = self.0.range(position.saturating_add(1)..).count() as u64;
+        self.end().saturating_sub(position).saturating_sub(ours)
     }
 }
 
@@ -129,10 +145,7 @@ impl Lines {
     /// This process has appended one there, under that sequence.
     pub(super) fn grew(&self, partition: u16, project: &ProjectId, sequence: u64) {
         let known = &mut *self.0.lock();
-        known.ours.insert(sequence);
-        if known.ours.len() > OURS {
-            known.ours.pop_first();
-        }
+        known.ours.add(sequence);
         let line = known.line((partition, project.clone()));
         line.ours.push_back(sequence);
         line.since += 1;
@@ -150,16 +163,10 @@ struct Asking<'l> {
 }
 
 impl Asking<'_> {
-    /// Notes what has been heard; `None` if the line has been forgotten meanwhile.
-    fn heard<T>(&self, change: impl FnOnce(&mut Line, u64) -> T, position: u64) -> Option<T> {
-        let known = &mut *self.lines.0.lock();
-        let others = known.of_others(position);
-        known.lines.get_mut(self.line).map(|line| change(line, others))
-    }
-
-    /// Where the log ends, as far as this process knows.
-    fn end(&self) -> u64 {
-        self.lines.0.lock().ours.last().copied().unwrap_or(u64::MAX)
+    /// Notes what has been heard, by what was appended here; `None` if the line has been forgotten meanwhile.
+    fn heard<T>(&self, change: impl FnOnce(&mut Line, &Ours) -> T) -> Option<T> {
+        let Known { lines, ours } = &mut *self.lines.0.lock();
+        lines.get_mut(self.line).map(|line| change(line, ours))
     }
 }
 
@@ -192,8 +199,9 @@ async fn ask(engine: &Distributed, asking: &Asking<'_>, max: u64) -> StoreResult
     let (clock, (partition, project)) = (&engine.shared.clock, asking.line);
     let position = position::of(engine, DOING, *partition).await?;
     let began = clock.monotonic();
-    let passed = |line: &mut Line, others| (line.passed(position, others, max, began), line.count());
-    let (is_to_count, count) = asking.heard(passed, position).unwrap_or((true, 0));
+    let passed =
+        |line: &mut Line, ours: &Ours| (line.passed(position, ours.of_others(position), max, began), line.count());
+    let (is_to_count, count) = asking.heard(passed).unwrap_or((true, 0));
     if !is_to_count {
         return Ok(count);
     }
@@ -201,8 +209,7 @@ async fn ask(engine: &Distributed, asking: &Asking<'_>, max: u64) -> StoreResult
     let request = BatchRequest { from: Some(position + 1), next: Some(&subject), last_of: &[], batch: 1 };
     let first = engine.shared.store.batch(DOING, &names.events(), &request).await?.pop();
     let count = first.map_or(0, |first| first.count());
-    let end = asking.end();
-    asking.heard(|line, _| line.counted(count, end, began, clock.monotonic()), position);
+    asking.heard(|line, ours| line.counted(count, ours.end(), began, clock.monotonic()));
     Ok(count)
 }
 
@@ -224,8 +231,8 @@ mod tests {
         lines.grew(3, &line.1, 8);
         assert_eq!((answer(now), answer(now)), (Answer::Ask, Answer::HasRoom));
         let asking = Asking { lines: &lines, line: &line };
-        assert_eq!(asking.heard(|line, others| line.passed(0, others, 16, now), 0), Some(false));
-        asking.heard(|line, _| line.counted(15, 99, now, now), 0);
+        assert_eq!(asking.heard(|line, ours| line.passed(0, ours.of_others(0), 16, now)), Some(false));
+        asking.heard(|line, _| line.counted(15, 99, now, now));
         drop(asking);
         assert_eq!(answer(now), Answer::HasRoom);
         lines.grew(3, &line.1, 9);
@@ -238,12 +245,12 @@ mod tests {
     fn what_others_appended_is_counted_only_where_it_could_fill_the_line() {
         let (lines, shop, now) = (Lines::default(), line(), Monotonic::default());
         lines.answer(&shop, 16, now);
-        assert!(lines.0.lock().of_others(0) > 1 << 60, "nothing is known");
+        assert!(lines.0.lock().ours.of_others(0) > 1 << 60, "nothing is known");
         for sequence in [10, 12, 14] {
             lines.grew(3, &shop.1, sequence);
         }
         lines.grew(4, &shop.1, 15);
-        assert_eq!([9, 11, 14, 15, 99].map(|position| lines.0.lock().of_others(position)), [2, 1, 0, 0, 0]);
+        assert_eq!([9, 11, 14, 15, 99].map(|position| lines.0.lock().ours.of_others(position)), [2, 1, 0, 0, 0]);
         let mut line = lines.0.lock().lines[&shop].clone();
         assert!(!line.passed(9, 12, 16, now));
         assert!(line.passed(9, 13, 16, now));

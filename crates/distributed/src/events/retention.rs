@@ -43,8 +43,7 @@ impl Distributed {
     /// Removes events from the stream's start on, up to the first that is not processed.
     pub(crate) async fn forget_events(&self) -> StoreResult<()> {
         let (store, names) = (&self.shared.store, &self.shared.names);
-        let stream = store.stream(DOING, &names.events()).await?;
-        let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
+        let state = store.state(DOING, &names.events()).await?;
         if state.messages == 0 {
             return Ok(());
         }
@@ -55,6 +54,7 @@ impl Distributed {
         let by_size = state.first_sequence + too_many(state.messages, state.bytes, self.shared.config.event_max_bytes);
         let keep_from = by_age.max(by_size.min(end));
         if keep_from > state.first_sequence {
+            let stream = store.stream(DOING, &names.events()).await?;
             let purged = stream.purge().sequence(keep_from).await.map_err(|error| nats_error(DOING, error))?;
             tracing::debug!(count = purged.purged, "removed old events");
         }

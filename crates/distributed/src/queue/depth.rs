@@ -26,10 +26,7 @@ const APART: Duration = Duration::from_millis(10);
 pub(super) async fn depth(engine: &Distributed) -> StoreResult<QueueDepth> {
     let shared = &engine.shared;
     let workers = workers(engine).await?;
-    let messages = async |stream: String| {
-        let info = shared.store.stream(DOING, &stream).await?.get_info().await;
-        StoreResult::Ok(info.map_err(|error| nats_error(DOING, error))?.state.messages)
-    };
+    let messages = async |stream: String| StoreResult::Ok(shared.store.state(DOING, &stream).await?.messages);
     let gated = messages(shared.names.gated()).await?;
     let ours = shared.queue.leases.lock().gated(shared.clock.monotonic()) as u64;
     let (ready, leased) = (workers.num_pending, workers.num_ack_pending as u64);

@@ -13,7 +13,6 @@ use fanfare_runtime::tasks::report;
 use futures_util::future::join_all;
 
 use super::{cut, encode};
-use crate::error::nats_error;
 use crate::store::BatchRequest;
 use crate::{Distributed, journal};
 
@@ -122,8 +121,7 @@ async fn room(engine: &Distributed) -> StoreResult<()> {
         None => {
             let mut bytes = 0;
             for name in [shared.names.deliveries(), shared.names.gated()] {
-                let info = shared.store.stream(DOING, &name).await?.get_info().await;
-                bytes += info.map_err(|error| nats_error(DOING, error))?.state.bytes;
+                bytes += shared.store.state(DOING, &name).await?.bytes;
             }
             let reached = bytes >= most;
             *shared.queue.high_water.lock() = Some(HighWater { reached, at: now });

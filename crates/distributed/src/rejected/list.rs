@@ -12,7 +12,7 @@ use fanfare_core::ports::{Rejections, StoreResult};
 
 use super::{Kept, REJECTION};
 use crate::Distributed;
-use crate::error::{corrupt, nats_error};
+use crate::error::corrupt;
 use crate::message::described;
 use crate::store::{BatchRequest, Stored};
 
@@ -72,8 +72,7 @@ impl List<'_> {
 
     /// Where the last `max` before `end` begin, and whether there are some before them.
     async fn start(&self, end: u64, max: u64) -> StoreResult<Option<(u64, bool)>> {
-        let stream = self.engine.shared.store.stream(DOING, &self.engine.shared.names.rejected()).await?;
-        let state = stream.get_info().await.map_err(|error| nats_error(DOING, error))?.state;
+        let state = self.engine.shared.store.state(DOING, &self.engine.shared.names.rejected()).await?;
         let end = end.min(state.last_sequence + 1);
         let ((all, first), (beyond, _)) = (self.count(state.first_sequence).await?, self.count(end).await?);
         let before = all.saturating_sub(beyond);
