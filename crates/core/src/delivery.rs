@@ -60,7 +60,7 @@ pub struct Delivery {
 
 /// Where a delivery stands, or is to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "place", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Any worker may lease it.
     Ready,
@@ -143,7 +143,7 @@ impl QuarantineReason {
 
 /// What comes next for a delivery that a worker holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "next", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Next {
     /// It moves; its hop rises by one.
     Move(Place),

@@ -14,9 +14,10 @@ use crate::health::Health;
 use crate::ids::{DeliveryId, EventId, Hop, ProjectId, WebhookId};
 use crate::ports::config_store::Revision;
 
-/// One entry.
+/// One entry. Neither it nor what is in it has its tag among its fields: to find one there a reader would have to keep all of them
+/// aside first, and there are several entries for each delivery.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "entries are written once and read once; boxing would only cost")]
 pub enum JournalEntry {
     /// Fan-out matched an event and pushed its deliveries.
@@ -63,7 +64,6 @@ pub struct FannedOutTo {
     /// Its webhook.
     pub webhook: WebhookId,
     /// Where it was put.
-    #[serde(flatten)]
     pub place: Place,
 }
 
@@ -73,7 +73,6 @@ pub struct Pushed {
     /// The delivery.
     pub delivery: DeliveryHeader,
     /// Where it was put.
-    #[serde(flatten)]
     pub place: Place,
     /// When.
     pub at: Timestamp,

@@ -11,8 +11,8 @@
 //! Room is kept for others. A webhook that has been alone in the worker for a while takes nobody's, and a gate for what its
 //! receiver takes as fast as the worker sends would only cost: what goes behind one needs several messages more. So its lane takes
 //! what was leased for it, and nothing more is leased until it has room again: it has too much by one batch at most. A newcomer
-//! finds what is ready in front of it, so this is bounded: once deliveries have been ready for longer than [`BEHIND`] before they
-//! are leased, or its receiver answers slowly or not at all, a gate goes up as for any other.
+//! finds what is ready in front of it, so this is bounded: once deliveries have for a while been ready for longer than [`BEHIND`](behind::BEHIND)
+//! before they are leased, or its receiver answers slowly or not at all, a gate goes up as for any other.
 //!
 //! A receiver that says when it wants to be asked again gets nothing from its lane until then: what waits in it would each use up
 //! an attempt to be told the same.
@@ -20,6 +20,7 @@
 //! What comes from behind gates is bounded by the gates' owner and has no part in these shares: did it count, a few slow
 //! webhooks whose gates are worked off would take the room of all others.
 
+mod behind;
 mod company;
 mod limits;
 mod speed;
@@ -31,12 +32,10 @@ use fanfare_core::clock::Monotonic;
 use fanfare_core::concurrency::Answered;
 use fanfare_core::ids::{ProjectId, WebhookId};
 
+use behind::Behind;
 use company::Company;
 use limits::Limits;
 use speed::Speed;
-
-/// How long deliveries may have been ready when they are leased, for a lane to be given more than it has room for.
-pub(crate) const BEHIND: Duration = Duration::from_millis(250);
 
 /// The bounds of the lanes.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +117,7 @@ pub(crate) struct Lanes<T> {
     /// Until when those webhooks get nothing that have asked for that.
     held_back: HashMap<WebhookId, Monotonic>,
     company: Company,
+    behind: Behind,
     /// The one that has been given more than it had room for, and has no room yet.
     crowded: Option<WebhookId>,
     closed: bool,
@@ -135,13 +135,13 @@ impl<T> Lanes<T> {
             by_project: HashMap::new(),
             held_back: HashMap::new(),
             company: Company::default(),
+            behind: Behind::default(),
             crowded: None,
             closed: false,
         }
     }
 
-    /// Admits a delivery from the queue, if its lane has room, or is alone and fast and the delivery has been ready for no longer
-    /// than [`BEHIND`].
+    /// Admits a delivery from the queue, if its lane has room, or is alone and fast and the worker is not [behind](Behind).
     pub(crate) fn admit(
         &mut self,
         webhook: WebhookId,
@@ -153,8 +153,9 @@ impl<T> Lanes<T> {
             return Admission::Closed(item);
         }
         let is_alone = self.company.is_alone(webhook, now);
+        let is_behind = self.behind.is_behind(ready_for, now);
         if !self.has_room(webhook, project) {
-            if !is_alone || ready_for > BEHIND || !self.is_fast(webhook, now) {
+            if !is_alone || is_behind || !self.is_fast(webhook, now) {
                 return Admission::Surplus(item);
             }
             self.crowded = Some(webhook);

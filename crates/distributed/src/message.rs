@@ -2,6 +2,7 @@
 //!
 //! A header holds JSON, percent-encoded, since NATS trims spaces, and a line break in a header makes two.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use async_nats::jetstream::message::PublishMessage;
@@ -73,7 +74,7 @@ impl Draft {
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
-        let encoded = utf8_percent_encode(value, ENCODED).to_string();
+        let encoded = Cow::from(utf8_percent_encode(value, ENCODED));
         let value = HeaderValue::from_str(&encoded).expect("the encoding leaves no control characters");
         self.headers.insert(HeaderName::from_static(name), value);
         self
@@ -86,9 +87,9 @@ impl Draft {
 }
 
 /// A header's text, if there is one.
-pub(crate) fn header(headers: Option<&HeaderMap>, name: &'static str) -> Option<String> {
+pub(crate) fn header<'h>(headers: Option<&'h HeaderMap>, name: &'static str) -> Option<Cow<'h, str>> {
     let value = headers?.get(HeaderName::from_static(name))?;
-    percent_decode_str(value.as_str()).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    percent_decode_str(value.as_str()).decode_utf8().ok()
 }
 
 /// What a header says of the body.

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 const FRESH: Duration = Duration::from_millis(50);
 /// For how long the oldest may have been ready: well below what a webhook that is alone in its worker may be behind before its
 /// deliveries go behind a gate.
-const OLD: Duration = Duration::from_millis(100);
+const OLD: Duration = Duration::from_millis(50);
 /// For how long a batch is held back for that.
 const MOMENT: Duration = Duration::from_secs(1);
 /// If the oldest has been the same for so long, nobody takes any.
@@ -128,7 +128,7 @@ mod tests {
     fn what_has_been_ready_for_long_holds_a_batch_back_for_a_moment_while_workers_take_something() {
         let (room, now) = (Room::new(10), Monotonic::default());
         let time = Timestamp::EPOCH.after(OLD * 2);
-        assert_eq!(room.answered(ready(3, 101), now, time), Has::Room);
+        assert_eq!(room.answered(ready(3, 51), now, time), Has::Room);
         assert_eq!(room.answered(ready(3, 0), now, time), Has::Old);
         assert_eq!((room.known(now), room.known(now.after(LOOKED))), (Some(Has::Old), None));
         assert_eq!(room.answered(ready(3, 0), now.after(STUCK), time), Has::Room, "nobody takes any");

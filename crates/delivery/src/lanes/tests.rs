@@ -261,14 +261,18 @@ fn a_lane_that_is_alone_is_crowded_until_it_has_room_or_is_fast_no_more() {
         let admitted = admitted.count();
         (lanes, admitted)
     };
-    let young = super::BEHIND / 2;
+    let young = super::behind::BEHIND / 2;
     let (mut lanes, admitted) = filled(5, young, at(10_400));
     assert!(admitted > 40 && lanes.is_crowded(at(10_400)), "{admitted}");
     let left = (1..).find(|_| lanes.left(id, Origin::Queue) && !lanes.is_crowded(at(10_400)));
     assert_eq!(left, Some(admitted + 1 - 29), "it has room for one more when it holds 29");
     let (mut lanes, _) = filled(5, young, at(10_400));
     assert!(!lanes.is_crowded(at(10_700)), "it has fallen silent");
-    let less =
-        [filled(5, super::BEHIND * 2, at(10_400)).1, filled(60, young, at(10_400)).1, filled(5, young, at(10_700)).1];
-    assert_eq!(less, [29; 3], "what is late, of a slow receiver, of a silent one");
+    let less = [filled(60, young, at(10_400)).1, filled(5, young, at(10_700)).1];
+    assert_eq!(less, [29; 2], "of a slow receiver, of a silent one");
+    let late = super::behind::BEHIND * 2;
+    let (mut lanes, admitted) = filled(5, late, at(10_400));
+    assert!(admitted > 40, "late for a moment: {admitted}");
+    lanes.lanes.get_mut(&id).unwrap().speed.begins(at(11_400));
+    assert_eq!(lanes.admit(id, &project, (late, at(11_400)), 99), Admission::Surplus(99), "it is late all the time");
 }

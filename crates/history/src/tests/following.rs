@@ -63,6 +63,18 @@ async fn a_journal_that_fails_for_a_while_is_followed_on_from_the_same_place() {
 }
 
 #[tokio::test]
+async fn many_entries_wait_for_company_and_few_do_not() {
+    let running = Running::start();
+    let many = running.journal.add((1..=40).map(|number| fanned_out(&event(number), 1, &[1])));
+    running.caught_up(many).await;
+    let more = running.journal.add([fanned_out(&event(41), 1, &[1])]);
+    tokio::task::yield_now().await;
+    assert_eq!(*running.history.applied().borrow(), many);
+    running.as_time_goes_by(async || *running.history.applied().borrow() >= more).await;
+    running.tell([fanned_out(&event(42), 1, &[1])]).await;
+}
+
+#[tokio::test]
 async fn what_was_applied_is_there_after_a_restart_and_following_goes_on_behind_it() {
     let running = Running::start();
     running.tell([fanned_out(&event(1), 1, &[1])]).await;
@@ -77,8 +89,9 @@ async fn what_was_applied_is_there_after_a_restart_and_following_goes_on_behind_
 async fn a_deleted_webhooks_deliveries_are_discarded_those_told_of_later_too() {
     let running = Running::start();
     let fan_outs: Vec<_> = (0..2500).map(|number| fanned_out(&event(number), 1, &[1])).collect();
-    running.tell(fan_outs).await;
-    running.tell([webhook_deleted(1, at(9000))]).await;
+    running.journal.add(fan_outs);
+    let position = running.journal.add([webhook_deleted(1, at(9000))]);
+    running.as_time_goes_by(async || *running.history.applied().borrow() >= position).await;
     let filter = DeliveryFilter {
         statuses: vec![DeliveryStatus::Pending, DeliveryStatus::Waiting, DeliveryStatus::Gated],
         limit: 1,
@@ -87,7 +100,8 @@ async fn a_deleted_webhooks_deliveries_are_discarded_those_told_of_later_too() {
     let open = async || running.history.deliveries(&project(), filter.clone()).await.unwrap().rows.len();
     running.as_time_goes_by(async || open().await == 0).await;
 
-    running.tell([fanned_out(&event(3000), 1, &[1])]).await;
+    let position = running.journal.add([fanned_out(&event(3000), 1, &[1])]);
+    running.as_time_goes_by(async || *running.history.applied().borrow() >= position).await;
     let late = running.history.delivery(&project(), original(&event(3000), 1).id).await.unwrap().unwrap().0;
     assert_eq!((late.status, late.ended_at, late.hop), (DeliveryStatus::Discarded, Some(at(9000)), Hop(0)));
 }
