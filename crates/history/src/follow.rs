@@ -26,12 +26,12 @@ use crate::database::Database;
 use crate::error::HistoryError;
 
 /// The most entries in one transaction.
-const BATCH: usize = 2000;
+const BATCH: usize = 1000;
 /// So many entries at once say that more are on their way, and that it is no one's single delivery which somebody looks at.
 const BUSY: usize = 32;
 /// For how long more are waited for then: what begins and ends within one batch is written once, and a commit costs the same
-/// for many entries as for few.
-const GATHER: Duration = Duration::from_millis(200);
+/// for many entries as for few. Not for long: while a large batch is written it has a processor for itself.
+const GATHER: Duration = Duration::from_millis(50);
 /// How often what has been applied is made durable, and the engine told so.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after a failure that may pass.

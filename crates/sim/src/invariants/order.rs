@@ -67,7 +67,8 @@ fn two_owners(outcome: &Outcome) -> bool {
 }
 
 /// A process that knows of an open breaker has one request under way that it has made through it. One that loses a gate in
-/// the midst of a probe and gets it again may make another.
+/// the midst of a probe and gets it again may make another; one that the claims do not answer cannot know that it has, and is
+/// not counted.
 pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
     if two_owners(outcome) {
         return Vec::new();
@@ -76,7 +77,7 @@ pub(super) fn several_probes(outcome: &Outcome) -> Vec<String> {
     let mut several = Vec::new();
     for (_, fact) in &outcome.trace.0 {
         match fact {
-            Fact::Sent(sent) if sent.gate == Some(GateReason::BreakerOpen) => {
+            Fact::Sent(sent) if sent.gate == Some(GateReason::BreakerOpen) && sent.claimed => {
                 if let Some(other) = under_way.insert((sent.process, sent.webhook), sent.post) {
                     several.push(format!("POST {} while POST {other} is under way", sent.post));
                 }
