@@ -177,13 +177,14 @@ impl World {
             let claimed = hop.is_some_and(|hop| data.claims.holds(delivery, hop, process.0, now.monotonic));
             let mut all = data.copies.held_by(process.0, delivery);
             all.retain(|(_, held)| Some(held.hop) == hop);
-            let held = all.first().copied();
+            // Of two copies at one hop nobody can tell which it is: it is taken for the one from behind the gate, whose place and
+            // token say something.
+            let held = all.iter().find(|(_, held)| held.is_from_gate()).or(all.first()).copied();
             let lease = held.map(|(token, held)| LeaseOf {
                 token,
                 hop: held.hop,
                 place: held.sequence,
-                // Of two copies at one hop nobody can tell which it is.
-                from_gate: all.iter().any(|(_, other)| other.is_from_gate()),
+                from_gate: held.is_from_gate(),
                 held: all.iter().any(|(_, other)| other.until > now.monotonic),
             });
             (lease, claimed)
