@@ -96,7 +96,9 @@ impl Follower {
                 position = *reached;
                 let is_busy = (BUSY..BATCH).contains(&entries.len());
                 closing |= self.apply(entries).await?;
-                gathered = self.clock.monotonic().after(if is_busy { GATHER } else { Duration::ZERO });
+                if is_busy {
+                    gathered = self.clock.monotonic().after(GATHER);
+                }
                 self.applied.send_replace(position);
                 unconfirmed = true;
             }

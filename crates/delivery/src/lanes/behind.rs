@@ -10,7 +10,7 @@ use fanfare_core::clock::Monotonic;
 /// How long deliveries may have been ready when they are leased.
 pub(super) const BEHIND: Duration = Duration::from_millis(250);
 /// For how long they may have been ready for longer than that.
-pub(super) const MOMENT: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// See the [module](self).
 #[derive(Debug, Default)]
