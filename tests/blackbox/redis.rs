@@ -5,10 +5,7 @@ use fanfare_testkit::{Fanfare, NatsServer, Receiver, RedisCluster, RedisSentinel
 use crate::samples::{order, webhook};
 
 /// What `docs/servers.md` tells to make.
-const USER: (&str, &str) = (
-    "user",
-    "fanfare on >behind-the-door ~fanfare:* +eval +evalsha +hmget +hset +hdel +hexists +del +pexpire +time +ping",
-);
+const USER: (&str, &str) = ("user", "fanfare on >behind-the-door ~fanfare:* +eval +evalsha +get +set +pttl +ping");
 /// Everybody else may knock.
 const OTHERS: (&str, &str) = ("user", "default on nopass -@all +ping");
 

@@ -31,6 +31,10 @@ use std::process::ExitCode;
 
 use options::{Options, Scenario};
 
+/// The one that Fanfare has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What went wrong, in words.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,11 +1,15 @@
 //! An attempt: one POST, how it went, and how long each of its phases took.
 
+mod logged_headers;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::ids::AttemptId;
+
+pub use logged_headers::LoggedHeaders;
 
 /// What came of a POST. Closed: it labels metrics and is shown in the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -149,10 +153,10 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The request's headers as sent, the values of the webhook's own masked.
     #[serde(default)]
-    pub request_headers: Vec<(String, String)>,
+    pub request_headers: LoggedHeaders,
     /// The answer's headers; bytes that are not UTF-8 are replaced.
     #[serde(default)]
-    pub response_headers: Vec<(String, String)>,
+    pub response_headers: LoggedHeaders,
     /// The start of the answer's body.
     #[serde(default)]
     pub response_body: Snippet,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, Entry, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::attempt::LoggedHeaders;
 use crate::clock::Timestamp;
 use crate::event::EventType;
 use crate::ids::IdempotencyKey;
@@ -151,14 +152,15 @@ impl RequestTemplate {
     }
 
     /// The same headers as text for the delivery log, the values of the webhook's own masked.
-    pub fn masked(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+    pub fn masked(&self, headers: &HeaderMap) -> LoggedHeaders {
         let is_own = |name: &HeaderName| self.own_headers.iter().any(|(own, _)| own == name);
-        let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+        let mut logged = LoggedHeaders::with_capacity(headers.len());
+        for (name, value) in headers {
             let secret = value.is_sensitive() || is_own(name);
-            let value = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
-            (name.as_str().to_owned(), value.into_owned())
-        };
-        headers.iter().map(shown).collect()
+            let shown = if secret { MASK.into() } else { String::from_utf8_lossy(value.as_bytes()) };
+            logged.push(name.as_str(), &shown);
+        }
+        logged
     }
 }
 

@@ -280,7 +280,7 @@ async fn send(
         let _in_flight = InFlight::enter(context);
         let (url, body) = (&webhook.webhook.url, payload.body);
         let outgoing = Outgoing { url, policy: &policy, headers, body, timeout };
-        logged_headers.extend(outgoing.added_headers());
+        outgoing.log_added(&mut logged_headers);
         context.egress.post(outgoing).await
     };
     let outcome = answer.outcome;

@@ -371,7 +371,8 @@ fn bucket_of(digest: &[u8; 32], buckets: u16) -> u16 {
 
 fn event_hash(project: &ProjectId, id: &EventId) -> String {
     let digest = digest(&[project.as_str().as_bytes(), id.as_str().as_bytes()]);
-    digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    let (half, _) = digest.split_first_chunk().expect("32 bytes have 16");
+    format!("{:032x}", u128::from_be_bytes(*half))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
+use fanfare_core::attempt::{Attempt, LoggedHeaders, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::AttemptId;
 use http::HeaderMap;
@@ -42,16 +42,7 @@ impl Answer {
     }
 
     /// The record of the attempt.
-    pub fn into_attempt(
-        self,
-        id: AttemptId,
-        number: u32,
-        at: Timestamp,
-        request_headers: Vec<(String, String)>,
-    ) -> Attempt {
-        let as_text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-        };
+    pub fn into_attempt(self, id: AttemptId, number: u32, at: Timestamp, request_headers: LoggedHeaders) -> Attempt {
         Attempt {
             id,
             number,
@@ -62,7 +53,11 @@ impl Answer {
             status: self.status,
             error: self.error,
             request_headers,
-            response_headers: self.headers.iter().map(as_text).collect(),
+            response_headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes())))
+                .collect(),
             response_body: self.body,
         }
     }

@@ -14,12 +14,14 @@ mod probe;
 mod resolve;
 mod tls;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fanfare_core::attempt::LoggedHeaders;
 use fanfare_core::egress::{EgressPolicy, WebhookUrl};
 use fanfare_telemetry::Metrics;
 use http::HeaderMap;
@@ -48,14 +50,14 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The headers that the HTTP library adds to those given, names in lowercase: what a log of the request shows too.
-    pub fn added_headers(&self) -> [(String, String); 3] {
+    /// Adds the headers that the HTTP library adds to those given to a log of the request, names in lowercase.
+    pub fn log_added(&self, logged: &mut LoggedHeaders) {
         let url = self.url.as_url();
         let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let length = self.body.len().to_string();
-        [("accept", "*/*".to_owned()), ("host", host), ("content-length", length)]
-            .map(|(name, value)| (name.to_owned(), value))
+        let host = url.port().map_or_else(|| Cow::from(host), |port| format!("{host}:{port}").into());
+        logged.push("accept", "*/*");
+        logged.push("host", &host);
+        logged.push("content-length", &self.body.len().to_string());
     }
 }
 

@@ -18,6 +18,10 @@ use config::{Effective, ProcessEnvironment};
 use report::Report;
 use serve::Roles;
 
+/// Deliveries are hundreds of small allocations each, many of them freed by another thread, at which the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {

@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
+use fanfare_core::attempt::{Attempt, LoggedHeaders, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::AttemptId;
 use serde::Serialize;
@@ -68,8 +68,8 @@ impl From<Attempt> for AttemptView {
             outcome: attempt.outcome,
             status: attempt.status,
             error: attempt.error,
-            request_headers: headers(attempt.request_headers),
-            response_headers: headers(attempt.response_headers),
+            request_headers: headers(&attempt.request_headers),
+            response_headers: headers(&attempt.response_headers),
             response_body: attempt.response_body.into(),
         }
     }
@@ -104,8 +104,8 @@ impl From<Snippet> for BodyView {
     }
 }
 
-fn headers(headers: Vec<(String, String)>) -> Vec<HeaderView> {
-    headers.into_iter().map(|(name, value)| HeaderView { name, value }).collect()
+fn headers(headers: &LoggedHeaders) -> Vec<HeaderView> {
+    headers.iter().map(|(name, value)| HeaderView { name: name.to_owned(), value: value.to_owned() }).collect()
 }
 
 fn millis(micros: u64) -> f64 {

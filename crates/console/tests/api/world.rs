@@ -8,7 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use fanfare_console::{Console, ConsoleConfig, Operator};
 use fanfare_core::api_key::{AdminKey, ApiKey, KeyHash, Scope};
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
+use fanfare_core::attempt::{Attempt, LoggedHeaders, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::{Clock, Timestamp};
 use fanfare_core::delivery::{Delivery, DeliveryHeader, DueReason, End, Next, Place, Settlement};
 use fanfare_core::event::{ContentHash, Event, EventHeader, EventType};
@@ -386,8 +386,8 @@ pub(crate) fn attempt(status: u16, body: &[u8]) -> Attempt {
         outcome: OutcomeClass::of_status(status),
         status: Some(status),
         error: None,
-        request_headers: vec![("X-Tenant".to_owned(), "***".to_owned())],
-        response_headers: vec![("set-cookie".to_owned(), "a".to_owned()), ("set-cookie".to_owned(), "b".to_owned())],
+        request_headers: LoggedHeaders::from_iter([("X-Tenant", "***")]),
+        response_headers: LoggedHeaders::from_iter([("set-cookie", "a"), ("set-cookie", "b")]),
         response_body: Snippet { bytes: body.to_vec(), truncated: false },
     }
 }

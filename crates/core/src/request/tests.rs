@@ -173,7 +173,7 @@ fn the_log_shows_every_header_but_no_own_value() {
     let headers = template.headers(&parts(&payload("order.paid", "{}")));
     let masked = template.masked(&headers);
     assert_eq!(masked.len(), headers.len());
-    assert!(masked.contains(&("x-token".to_owned(), "***".to_owned())), "{masked:?}");
-    assert!(masked.contains(&("x-webhook-event".to_owned(), "order.paid".to_owned())), "{masked:?}");
+    assert!(masked.iter().any(|header| header == ("x-token", "***")), "{masked:?}");
+    assert!(masked.iter().any(|header| header == ("x-webhook-event", "order.paid")), "{masked:?}");
     assert!(!format!("{masked:?}{headers:?}{template:?}").contains("hunter22"));
 }

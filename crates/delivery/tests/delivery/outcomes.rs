@@ -28,10 +28,9 @@ async fn a_delivery_reaches_its_receiver_and_ends() {
     let attempt = settled[0].attempt.as_ref().unwrap();
     assert_eq!((attempt.number, attempt.status, attempt.outcome), (1, Some(201), OutcomeClass::Success));
     assert_eq!(attempt.response_body.bytes, b"thanks");
-    let mut logged = attempt.request_headers.clone();
+    let mut logged: Vec<_> = attempt.request_headers.iter().collect();
     let headers = received[0].headers.iter();
-    let mut sent: Vec<_> =
-        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let mut sent: Vec<_> = headers.map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
     logged.sort();
     sent.sort();
     assert_eq!(logged, sent, "what is logged is what was sent");

@@ -17,7 +17,7 @@ use crate::{ConnectError, Distributed, DistributedConfig, RedisConfig};
 
 /// The user that the documentation tells to make, and one for everybody else who may only knock.
 const USERS: [(&str, &str); 2] = [
-    ("user", "fanfare on >right-one ~fanfare:* +eval +evalsha +hmget +hset +hdel +hexists +del +pexpire +time +ping"),
+    ("user", "fanfare on >right-one ~fanfare:* +eval +evalsha +get +set +pttl +ping"),
     ("user", "default on nopass -@all +ping"),
 ];
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use fanfare_core::attempt::OutcomeClass;
+use fanfare_core::attempt::{LoggedHeaders, OutcomeClass};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::ids::AttemptId;
 use fanfare_egress::EgressConfig;
@@ -36,7 +36,7 @@ async fn meet(client: &Client, receiver: &Hostile) {
     assert_eq!(phases.first_byte_us.is_some(), answer.status.is_some(), "{name}: {phases:?}");
     assert!(!phases.reused, "{name}");
 
-    let attempt = answer.into_attempt(AttemptId(Default::default()), 1, Timestamp::EPOCH, Vec::new());
+    let attempt = answer.into_attempt(AttemptId(Default::default()), 1, Timestamp::EPOCH, LoggedHeaders::default());
     let stored = serde_json::to_vec(&attempt).unwrap();
     assert_eq!(serde_json::from_slice::<fanfare_core::attempt::Attempt>(&stored).unwrap(), attempt, "{name}");
     if receiver.closes {

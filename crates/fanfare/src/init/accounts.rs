@@ -10,7 +10,7 @@ use super::{REDIS_PASSWORD, SERVICES_NKEY, producer_nkey, secret_in};
 use crate::report::Report;
 
 /// What the services' Redis user may do, as docs/servers.md has it.
-pub(super) const REDIS_RIGHTS: &str = "~fanfare:* +eval +evalsha +hmget +hset +hdel +hexists +del +pexpire +time +ping";
+pub(super) const REDIS_RIGHTS: &str = "~fanfare:* +eval +evalsha +get +set +pttl +ping";
 
 /// The files, below the directory, with their texts.
 ///

@@ -1,6 +1,6 @@
 //! Makes what the tests tell the read model.
 
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
+use fanfare_core::attempt::{Attempt, LoggedHeaders, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{DeliveryHeader, DueReason, End, Next, Place, QuarantineReason};
 use fanfare_core::event::{EventHeader, EventType};
@@ -101,8 +101,8 @@ pub(super) fn attempt(id: u128, number: u32, began: Timestamp, outcome: OutcomeC
         outcome,
         status,
         error: None,
-        request_headers: vec![("X-Token".to_owned(), "***".to_owned())],
-        response_headers: Vec::new(),
+        request_headers: LoggedHeaders::from_iter([("X-Token", "***")]),
+        response_headers: LoggedHeaders::default(),
         response_body: Snippet { bytes: vec![0, 159, 146, 150], truncated: true },
     }
 }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fanfare_core::attempt::{Attempt, OutcomeClass, Phases, Snippet};
+use fanfare_core::attempt::{Attempt, LoggedHeaders, OutcomeClass, Phases, Snippet};
 use fanfare_core::clock::Timestamp;
 use fanfare_core::delivery::{Delivery, DeliveryHeader, DueReason, End, Next, Place, Settlement};
 use fanfare_core::event::{ContentHash, Event, EventHeader, EventType};
@@ -183,8 +183,8 @@ pub fn attempt(number: u32, outcome: OutcomeClass, at: Timestamp) -> Attempt {
         outcome,
         status: Some(500),
         error: None,
-        request_headers: Vec::new(),
-        response_headers: Vec::new(),
+        request_headers: LoggedHeaders::default(),
+        response_headers: LoggedHeaders::default(),
         response_body: Snippet::default(),
     }
 }
