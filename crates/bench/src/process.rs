@@ -93,6 +93,14 @@ impl Drop for Member {
     }
 }
 
+/// Waits until what others have written is on disk, an earlier scenario's hundreds of MiB among it: it would be written while this
+/// one is measured.
+async fn disk_at_rest() {
+    const AT_MOST: Duration = Duration::from_secs(60);
+    // A system that has no such command is measured as it is.
+    let _ = tokio::time::timeout(AT_MOST, tokio::process::Command::new("sync").kill_on_drop(true).status()).await;
+}
+
 impl Fanfare {
     /// Starts the usual on a fresh directory and waits until all of it is ready.
     pub(crate) async fn start(engine: Engine) -> Result<Self, Failure> {
@@ -101,6 +109,7 @@ impl Fanfare {
 
     /// Starts what the engine needs on a fresh directory and waits until all of it is ready.
     pub(crate) async fn start_with(setup: Setup) -> Result<Self, Failure> {
+        disk_at_rest().await;
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
         let (api, dir) = (free_address()?, tempfile::tempdir()?);
         let unlimited: &[_] = if setup.quotas { &[] } else { UNLIMITED };

@@ -158,6 +158,8 @@ impl Tasks {
         F: Future<Output = ()> + Send + 'static,
     {
         let failures = self.failures.clone();
+        // What is several kilobytes large is moved once, not with each of the futures that are put around it.
+        let work = Box::pin(work);
         self.run(name, async move {
             if let Err(panic) = std::panic::AssertUnwindSafe(work).catch_unwind().await {
                 let how = HowEnded::Panicked(panic_text(&*panic));
