@@ -19,14 +19,14 @@ pub struct EmbeddedConfig {
     /// A commit takes no more operations once those in it carry this many bytes. Default 16777216 (16 MiB).
     pub commit_bytes: usize,
     /// How many events, journal entries and deliveries, each, are kept in memory to be handed on without being read
-    /// back. Default 10000: several full commits. What does not fit is read from the file.
+    /// back. Default 5000: several full commits. What does not fit is read from the file.
     pub window_items: usize,
     /// How many bytes each of these three windows may hold. Default 16777216 (16 MiB).
     pub window_bytes: usize,
     /// How many reads may use the file at once, beside the writer. Default 2: reads are short.
     pub read_connections: usize,
-    /// SQLite's page cache for the writer, in bytes. Default 33554432 (32 MiB): holds the inner pages of every index,
-    /// and the leaves of recent deliveries.
+    /// SQLite's page cache for the writer, in bytes. Default 16777216 (16 MiB): holds the inner pages of every index,
+    /// and the leaves of recent deliveries. Most commits walk over all of it, so a larger one makes them slower.
     pub cache_bytes: usize,
     /// The write-ahead log is copied into the file when it has this many bytes. Default 33554432 (32 MiB): pages that
     /// change in every commit are then copied once for many commits.
@@ -58,7 +58,7 @@ impl Default for EmbeddedConfig {
             window_items: 5_000,
             window_bytes: 16 * 1024 * 1024,
             read_connections: 2,
-            cache_bytes: 32 * 1024 * 1024,
+            cache_bytes: 16 * 1024 * 1024,
             wal_bytes: 32 * 1024 * 1024,
             event_retention: Span::from_secs(30 * 24 * 60 * 60),
             done_retention: Span::from_secs(24 * 60 * 60),

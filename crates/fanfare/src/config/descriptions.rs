@@ -322,7 +322,7 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     (
         "queue.window_items",
         "How many events, journal entries and deliveries, each, are kept in memory to be handed on without being \
-         read back. Default 10000: several full commits. What does not fit is read from the file.",
+         read back. Default 5000: several full commits. What does not fit is read from the file.",
     ),
     ("queue.window_bytes", "How many bytes each of these three windows may hold. Default 16777216 (16 MiB)."),
     (
@@ -331,8 +331,8 @@ pub(super) const DESCRIPTIONS: &[(&str, &str)] = &[
     ),
     (
         "queue.cache_bytes",
-        "SQLite's page cache for the writer, in bytes. Default 33554432 (32 MiB): holds the inner pages of every \
-         index, and the leaves of recent deliveries.",
+        "SQLite's page cache for the writer, in bytes. Default 16777216 (16 MiB): holds the inner pages of every \
+         index, and the leaves of recent deliveries. Most commits walk over all of it, so a larger one makes them slower.",
     ),
     (
         "queue.wal_bytes",
