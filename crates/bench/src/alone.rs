@@ -1,5 +1,7 @@
-//! What the HTTP client alone does against the same receiver: the roof over any dispatcher that uses it.
+//! What the HTTP client alone does against the same receiver, the roof over any dispatcher that uses it; and what the disk alone
+//! does, which is waited for before an event is accepted.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -46,6 +48,20 @@ pub(crate) async fn requests_per_second(
     let seconds = Duration::from_micros(now() - start).as_secs_f64();
     #[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     Ok(receiver.taken() as f64 / seconds)
+}
+
+/// How long it takes, in microseconds, until so many bytes more of a file are on disk, at so many times a second.
+pub(crate) async fn syncs(bytes: usize, rate: u32, duration: Duration) -> Result<Vec<u64>, Failure> {
+    let (mut file, event) = (tempfile::tempfile()?, vec![b'x'; bytes]);
+    let (mut times, mut ticks) = (Vec::new(), tokio::time::interval(Duration::from_secs(1) / rate));
+    let until = now() + u64::try_from(duration.as_micros())?;
+    while now() < until {
+        ticks.tick().await;
+        let begun = now();
+        tokio::task::block_in_place(|| file.write_all(&event).and_then(|()| file.sync_data()))?;
+        times.push(now() - begun);
+    }
+    Ok(times)
 }
 
 /// Headers of the number and size that a delivery has.

@@ -30,6 +30,8 @@ pub(crate) struct Latency {
     pub(crate) events: usize,
     pub(crate) from_acceptance: Spread,
     pub(crate) from_sending: Spread,
+    /// What of it is the disk's: how long a write alone takes at this rate, before and after, until it is durable.
+    pub(crate) sync_alone: Spread,
     pub(crate) peak_memory: u64,
 }
 
@@ -92,15 +94,16 @@ async fn throughput(options: &Options, receiver: &Receivers, webhooks: u64) -> R
 async fn latency(options: &Options, receiver: &Receivers) -> Result<Latency, Failure> {
     receiver.reset();
     let fanfare = prepared(options, receiver, 1).await?;
-    let sent = stream(options, &fanfare)
-        .open_loop(0, options.rate_or(RATE), options.duration_or(SECONDS), to_the_end())
-        .await?
-        .published;
+    let (rate, duration) = (options.rate_or(RATE), options.duration_or(SECONDS));
+    let mut syncs = alone::syncs(options.bytes, rate, duration / 2).await?;
+    let sent = stream(options, &fanfare).open_loop(0, rate, duration, to_the_end()).await?.published;
     drained(receiver, sent.len()).await?;
+    syncs.extend(alone::syncs(options.bytes, rate, duration / 2).await?);
     Ok(Latency {
         events: sent.len(),
         from_acceptance: Spread::to_receipt(receiver, &sent, |published| published.accepted),
         from_sending: Spread::to_receipt(receiver, &sent, |published| published.sent),
+        sync_alone: Spread::of(syncs),
         peak_memory: fanfare.peak_memory()?,
     })
 }

@@ -45,9 +45,12 @@ pub(crate) fn print(options: &Options, results: &Results) {
         options.rate_or(pipeline::RATE)
     );
     println!("{:<28} {:>10} {:>10}", "", "p50", "p99");
-    for (name, Spread { middle, high, .. }) in
-        [("acceptance to receipt", latency.from_acceptance), ("sending to receipt", latency.from_sending)]
-    {
+    let spreads = [
+        ("acceptance to receipt", latency.from_acceptance),
+        ("sending to receipt", latency.from_sending),
+        ("the disk alone, one sync", latency.sync_alone),
+    ];
+    for (name, Spread { middle, high, .. }) in spreads {
         println!("{name:<28} {:>10} {:>10}", millis(middle), millis(high));
     }
     println!("{:<28} {:>10}", "peak memory", mib(latency.peak_memory));
