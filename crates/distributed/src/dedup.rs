@@ -141,15 +141,19 @@ impl Dedup for Distributed {
         let (shared, claims) = (&self.shared, &self.shared.claims);
         let live = shared.config.live_retention.get().max(ttl);
         let call = claims.calls.fetch_add(1, Ordering::Relaxed);
+        // What was put off or stood behind a gate was noted when it was put there.
+        let is_new = hop == Hop::default() && fence.is_none();
         let (hop, ttl, live, call) = (hop.0.to_string(), millis(ttl), millis(live), call.to_string());
         let (fence, key) = (token(fence), shared.names.redis_key(delivery));
         let doing = Doing { what: DOING, operation: "claim" };
-        // A text as the scripts write it, where there is none.
-        let text = format!("live {hop} {hop} {ttl} {live} {} {call} {fence}", shared.instance);
-        let mut first = redis::cmd("SET");
-        first.arg(&key).arg(text).arg("NX").arg("PX").arg(&live);
-        if claims.measured(doing, claims.link.run::<bool>(DOING, &first)).await? {
-            return Ok(Claim::Claimed);
+        if is_new {
+            // A text as the scripts write it, where there is none.
+            let text = format!("live {hop} {hop} {ttl} {live} {} {call} {fence}", shared.instance);
+            let mut set = redis::cmd("SET");
+            set.arg(&key).arg(text).arg("NX").arg("PX").arg(&live);
+            if claims.measured(doing, claims.link.run::<bool>(DOING, &set)).await? {
+                return Ok(Claim::Claimed);
+            }
         }
         let claim = async |gone: &str| -> StoreResult<Vec<String>> {
             let arguments = [&*hop, &*ttl, &*live, &*shared.instance, &*call, &*fence, gone];

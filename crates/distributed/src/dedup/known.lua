@@ -1,6 +1,7 @@
 -- What is known of a delivery is one text: 'done <end>', or its lowest live hop and who holds it, 'live <low> <hop> <held>
 -- <remembered> <by> <call> <fence>', all but the first '-' where nobody does. A claim is held for so many ms since the text was
--- written, and how long ago that was follows from how much is left of the ms that it is remembered: no clock is asked.
+-- written, and how long ago that was follows from how much is left of the ms that it is remembered, so that the command by which
+-- most claims are made need not know the time.
 local function read(key)
   local text = redis.call('GET', key)
   if not text then
