@@ -76,10 +76,8 @@ impl Claims {
 
     /// Asks once. Redis may be away, which is weather; one that refuses us is said at once, since no waiting mends it.
     pub(crate) async fn check(&self, prefix: &str) -> Result<(), ConnectError> {
-        // Nobody's delivery, ended and forgotten at once: needs the rights that claiming and ending need.
-        let key = format!("{prefix}:{{check}}");
-        match self.link.call::<i64>("ask Redis", &self.complete, &key, &[end_name(End::Discarded), "1"]).await {
-            Ok(_) => Ok(()),
+        match self.try_all(&format!("{prefix}:delivery:{{check}}")).await {
+            Ok(()) => Ok(()),
             Err(error) if is_refusal(&error) => Err(ConnectError::RedisRefuses(Box::new(error))),
             Err(error) => {
                 let error = fanfare_runtime::tasks::report(&error);
@@ -87,6 +85,20 @@ impl Claims {
                 Ok(())
             }
         }
+    }
+
+    /// Does with nobody's delivery, forgotten at once, what is done with others: whoever may do this may do all. Each command for
+    /// itself as well: not every version says of one within a script that it was a right that was missing.
+    async fn try_all(&self, key: &str) -> StoreResult<()> {
+        const DOING: &str = "ask Redis";
+        let commands: [&[&str]; 4] =
+            [&["PING"], &["SET", key, "live 0 - - - - - -", "PX", "1"], &["GET", key], &["PTTL", key]];
+        for words in commands {
+            let mut command = redis::Cmd::new();
+            command.arg(words);
+            self.link.run::<redis::Value>(DOING, &command).await?;
+        }
+        self.link.call::<i64>(DOING, &self.complete, key, &[end_name(End::Discarded), "1"]).await.map(|_| ())
     }
 }
 
@@ -141,7 +153,7 @@ impl Dedup for Distributed {
         let (shared, claims) = (&self.shared, &self.shared.claims);
         let live = shared.config.live_retention.get().max(ttl);
         let call = claims.calls.fetch_add(1, Ordering::Relaxed);
-        // What was put off or stood behind a gate was noted when it was put there.
+        // What was put off or stood behind a gate was most likely noted when it was put there.
         let is_new = hop == Hop::default() && fence.is_none();
         let (hop, ttl, live, call) = (hop.0.to_string(), millis(ttl), millis(live), call.to_string());
         let (fence, key) = (token(fence), shared.names.redis_key(delivery));

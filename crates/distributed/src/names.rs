@@ -325,7 +325,7 @@ impl Names {
 
     /// The Redis key of a delivery; the braces keep all keys of one delivery on one server of a cluster.
     pub(crate) fn redis_key(&self, delivery: DeliveryId) -> String {
-        format!("{}:{{{delivery}}}", self.lower)
+        format!("{}:delivery:{{{delivery}}}", self.lower)
     }
 }
 

@@ -204,6 +204,7 @@ macro_rules! conformance_suite {
                 a_higher_hop_takes_over_and_the_lower_is_stale
                 a_fence_displaces_nobody_who_is_there
                 a_release_makes_lower_hops_stale
+                a_release_leaves_a_higher_claim_as_it_is
                 done_comes_first_and_the_first_end_stays
                 claims_of_queued_deliveries_follow_their_hop
                 standing_says_what_is_known

@@ -1,4 +1,4 @@
--- Claims a delivery of which something is known at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how
+-- Claims a delivery at a hop. KEYS[1]: the delivery. ARGV: hop, how long the claim is held (ms), how
 -- long the delivery is remembered (ms), who claims, the number of this claim among theirs, the fencing token of their gate ('-'
 -- without one), who is known to be gone ('' for nobody). Answers in the order of the port's `Claim`, 'busy' with who holds it.
 local known, hop = read(KEYS[1]), tonumber(ARGV[1])

@@ -20,6 +20,8 @@ const USERS: [(&str, &str); 2] = [
     ("user", "fanfare on >right-one ~fanfare:* +eval +evalsha +get +set +pttl +ping"),
     ("user", "default on nopass -@all +ping"),
 ];
+/// The rights of the former.
+const RIGHTS: [&str; 6] = ["+eval", "+evalsha", "+get", "+set", "+pttl", "+ping"];
 
 async fn connect(nats: &NatsServer, redis: RedisConfig) -> Result<Distributed, ConnectError> {
     let mut config = DistributedConfig {
@@ -75,6 +77,21 @@ async fn a_wrong_password_and_missing_rights_are_refused_at_start() {
         assert!(matches!(refusal, ConnectError::RedisRefuses(_)), "{config:?}: {refusal:?}");
         let said = format!("{refusal:?} {}", fanfare_runtime::tasks::report(&refusal));
         assert!(!said.contains("wrong-one"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_of_the_rights_is_needed_at_start() {
+    let users = RIGHTS.map(|missing| {
+        let rights: Vec<&str> = RIGHTS.into_iter().filter(|right| *right != missing).collect();
+        format!("without{missing} on >right-one ~fanfare:* {}", rights.join(" "))
+    });
+    let settings: Vec<_> = users.iter().map(|user| ("user", user.as_str())).collect();
+    let (nats, redis) = tokio::join!(NatsServer::start(), RedisServer::start_with(&settings));
+    for missing in RIGHTS {
+        let config = named(redis.url(), &format!("without{missing}"), "right-one");
+        let refusal = connect(&nats, config).await.expect_err(missing);
+        assert!(matches!(refusal, ConnectError::RedisRefuses(_)), "{missing}: {refusal:?}");
     }
 }
 

@@ -74,6 +74,20 @@ pub async fn a_release_makes_lower_hops_stale<H: Harness>(harness: H) {
     drop(harness);
 }
 
+/// A release that comes late neither ends the claim of a higher hop nor prolongs it.
+pub async fn a_release_leaves_a_higher_claim_as_it_is<H: Harness>(harness: H) {
+    let engine = harness.open().await;
+    let ttl = Duration::from_secs(2);
+    let third = || engine.dedup.claim(somebody(1), Hop(3), ttl, None);
+    assert_eq!(third().await.expect("asked"), Claim::Claimed);
+    harness.pass(ttl / 2).await;
+    engine.dedup.release(somebody(1), Hop(1)).await.expect("released");
+    assert_eq!(third().await.expect("asked"), Claim::Busy);
+    assert_eq!(claim(&engine, somebody(1), 2).await, Claim::Stale);
+    harness.pass(ttl / 2).await;
+    assert_eq!(third().await.expect("asked"), Claim::Claimed);
+}
+
 /// An end is final: it answers every claim, and no later end replaces it.
 pub async fn done_comes_first_and_the_first_end_stays<H: Harness>(harness: H) {
     let engine = harness.open().await;
